@@ -1,0 +1,82 @@
+//! Which backend does a new flow get?
+
+use foobar_lb_common::{
+    Reason,
+    limits::SELECT_TRIES,
+    map::{BackendState, Direction, FlowKey, Service},
+    net::Protocol,
+};
+
+use crate::{
+    flow::{self, Fresh, Route},
+    maps::{BACKENDS, CURSORS, SLOTS},
+    parse::{Packet, TcpFlags},
+    stats,
+};
+
+/// Chooses a backend from the service's table and remembers the flow.
+///
+/// Slots that name a backend which just refused this client, or which already talks with the same
+/// client address and port for another service, are skipped, a few at the most.
+///
+/// # Errors
+///
+/// The [`Reason`] for which the packet cannot begin a flow, or no backend takes it.
+#[inline(always)]
+pub fn backend(
+    packet: &Packet,
+    key: &FlowKey,
+    service: &Service,
+    fresh: Fresh,
+    now: u32,
+) -> Result<Route, Reason> {
+    if packet.protocol == Protocol::TCP && !packet.flags.opens() {
+        // Of a connection that is not ours (any more): its sender is told (RFC 9293 section 3.5.2,
+        // group 1). A reset is never answered with a reset.
+        let reset = packet.flags.has(TcpFlags::RST);
+        return Err(if reset { Reason::NoFlow } else { Reason::ResetNoFlow });
+    }
+    if service.table_len == 0 {
+        return Err(Reason::NoBackend);
+    }
+    let mut failure = Reason::Inconsistent;
+    for attempt in 0..SELECT_TRIES {
+        let slot = service.table_start + next_slot(service);
+        let Some(&id) = SLOTS.get(slot) else { continue };
+        let Some(backend) = BACKENDS.get(id) else { continue };
+        // Between two updates of the maps a slot may be stale; the backend's own entry decides.
+        if backend.service != service.id || backend.state != BackendState::Up as u8 {
+            continue;
+        }
+        if id == fresh.avoid && attempt + 1 < SELECT_TRIES {
+            continue;
+        }
+        let route = Route {
+            direction: Direction::ToBackend,
+            far: backend.address,
+            far_port: backend.port,
+            service: service.id,
+            backend: id,
+        };
+        match flow::remember(key, &route, backend.generation, fresh.refusals, now) {
+            Ok(()) => {
+                stats::count_new_flow(service.id, id);
+                return Ok(route);
+            }
+            Err(reason) => failure = reason,
+        }
+    }
+    Err(failure)
+}
+
+/// Round-robin: each CPU walks the table on its own, so that no CPU waits for another; over all,
+/// shares differ by at most one flow a CPU.
+#[inline(always)]
+fn next_slot(service: &Service) -> u32 {
+    let Some(cursor) = CURSORS.get_ptr_mut(service.id) else { return 0 };
+    // SAFETY: this CPU's own entry of an array.
+    let position = unsafe { *cursor };
+    // SAFETY: as above.
+    unsafe { *cursor = position.wrapping_add(1) };
+    position % service.table_len
+}

@@ -1,0 +1,43 @@
+//! Removes everything that was pinned.
+
+use std::{fs, io, path::Path};
+
+use super::DataplaneError;
+
+/// Removes every pin below `root`, links first: with the last link of an interface the program
+/// leaves it, and with the last pin of a map its content is gone. Says how many were removed.
+///
+/// # Errors
+///
+/// A pin that cannot be removed. A folder that is not there is fine.
+pub fn unload(root: &Path) -> Result<usize, DataplaneError> {
+    let versions = match fs::read_dir(root) {
+        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(source) => return Err(DataplaneError::Io { path: root.to_owned(), source }),
+    };
+    let mut removed = 0;
+    for version in versions {
+        removed += remove(&version.join("links"))?;
+        removed += remove(&version)?;
+    }
+    remove(root)?;
+    Ok(removed)
+}
+
+/// Removes a file, or a folder with all that is in it; counts the files.
+fn remove(path: &Path) -> Result<usize, DataplaneError> {
+    let failed = |source| DataplaneError::Io { path: path.to_owned(), source };
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => return fs::remove_file(path).map(|()| 1).map_err(failed),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(source) => return Err(failed(source)),
+    }
+    let mut removed = 0;
+    for entry in fs::read_dir(path).map_err(failed)?.flatten() {
+        removed += remove(&entry.path())?;
+    }
+    fs::remove_dir(path).map_err(failed)?;
+    Ok(removed)
+}
