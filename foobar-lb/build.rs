@@ -4,7 +4,8 @@ use anyhow::{Context as _, Result};
 use aya_build::{Package, Toolchain};
 
 fn main() -> Result<()> {
-    let manifest_dir = std::env::var("CARGO_MANIFEST_DIR").context("cargo sets CARGO_MANIFEST_DIR")?;
+    let manifest_dir =
+        std::env::var("CARGO_MANIFEST_DIR").context("cargo sets CARGO_MANIFEST_DIR")?;
     let packet_path = format!("{manifest_dir}/../foobar-lb-ebpf");
     println!("cargo:rerun-if-changed={manifest_dir}/../foobar-lb-common");
 

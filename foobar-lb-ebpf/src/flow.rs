@@ -377,8 +377,7 @@ fn gone(packet: &Packet) -> Reason {
 
 #[inline(always)]
 fn route(flow: &Flow) -> Route {
-    let direction =
-        if flow.is_to_backend() { Direction::ToBackend } else { Direction::ToClient };
+    let direction = if flow.is_to_backend() { Direction::ToBackend } else { Direction::ToClient };
     Route {
         direction,
         far: flow.far,

@@ -18,8 +18,7 @@ pub fn check(packet: &Packet) -> Result<(), Reason> {
         let flags = packet.flags;
         let contradictory =
             flags.has(TcpFlags::SYN) && flags.has_any(TcpFlags::FIN | TcpFlags::RST);
-        let none =
-            !flags.has_any(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST | TcpFlags::ACK);
+        let none = !flags.has_any(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST | TcpFlags::ACK);
         if contradictory || none {
             return Err(Reason::BadFlags);
         }

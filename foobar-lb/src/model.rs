@@ -119,7 +119,7 @@ impl FromStr for Endpoint {
 }
 
 /// The whole of a validated configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Sizes of the maps; they cannot change while the packet path is loaded.
     pub limits: Limits,
@@ -127,6 +127,13 @@ pub struct Config {
     pub manage_sysctls: bool,
     /// In the file's order; names are unique, and so are (protocol, endpoint).
     pub services: Vec<Service>,
+}
+
+impl Default for Config {
+    /// What an empty file means.
+    fn default() -> Self {
+        Self { limits: Limits::default(), manage_sysctls: true, services: Vec::new() }
+    }
 }
 
 /// Sizes of the maps, in entries.

@@ -126,11 +126,7 @@ impl Flow {
     /// Whether an established flow's entry may be replaced by a new flow's.
     #[inline(always)]
     pub const fn is_replaceable(&self, protocol: Protocol, now: u32) -> bool {
-        let limit = if protocol.0 == Protocol::TCP.0 {
-            limits::TCP_IDLE
-        } else {
-            limits::UDP_IDLE
-        };
+        let limit = if protocol.0 == Protocol::TCP.0 { limits::TCP_IDLE } else { limits::UDP_IDLE };
         self.is_closed() || self.is_idle(now, limit)
     }
 }

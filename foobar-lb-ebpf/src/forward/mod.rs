@@ -6,12 +6,7 @@ pub mod reset;
 
 use core::mem::offset_of;
 
-use foobar_lb_common::{
-    Reason,
-    checksum::Difference,
-    map::Direction,
-    net::Ip4,
-};
+use foobar_lb_common::{Reason, checksum::Difference, map::Direction, net::Ip4};
 use network_types::{eth::EthHdr, ip::Ipv4Hdr};
 
 use crate::{bytes::Bytes as _, ctx::Frame, flow::Route, maps::DEVICES, parse::Packet, stats};

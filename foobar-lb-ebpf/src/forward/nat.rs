@@ -2,12 +2,7 @@
 
 use core::mem::offset_of;
 
-use foobar_lb_common::{
-    Reason,
-    checksum::Difference,
-    map::Direction,
-    net::Protocol,
-};
+use foobar_lb_common::{Reason, checksum::Difference, map::Direction, net::Protocol};
 use network_types::{ip::Ipv4Hdr, tcp::TcpHdr, udp::UdpHdr};
 
 use crate::{ctx::Frame, flow::Route, parse::Packet};

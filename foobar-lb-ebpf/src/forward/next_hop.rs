@@ -49,19 +49,12 @@ pub(super) fn find(
     fib.ifindex = frame.interface();
     // SAFETY: the context is the program's own, and the parameters are of the given size.
     let result = unsafe {
-        bpf_fib_lookup(
-            frame.ctx().as_ptr(),
-            &mut fib,
-            size_of::<FibParameters>() as i32,
-            0,
-        )
+        bpf_fib_lookup(frame.ctx().as_ptr(), &mut fib, size_of::<FibParameters>() as i32, 0)
     };
     match result as u32 {
-        BPF_FIB_LKUP_RET_SUCCESS => Ok(NextHop {
-            interface: fib.ifindex,
-            source_mac: fib.smac,
-            destination_mac: fib.dmac,
-        }),
+        BPF_FIB_LKUP_RET_SUCCESS => {
+            Ok(NextHop { interface: fib.ifindex, source_mac: fib.smac, destination_mac: fib.dmac })
+        }
         BPF_FIB_LKUP_RET_NO_NEIGH => Err(Reason::KernelNoNeighbour),
         BPF_FIB_LKUP_RET_FRAG_NEEDED => Err(Reason::KernelTooBig),
         BPF_FIB_LKUP_RET_FWD_DISABLED => Err(Reason::KernelForwardingOff),

@@ -96,21 +96,18 @@ pub fn answer(frame: &mut Frame<'_>, packet: &Packet) -> Result<(), Reason> {
 /// RFC 9293 section 3.10.7.1.
 #[inline(always)]
 fn numbers(frame: &Frame<'_>, packet: &Packet) -> Result<(u32, u32, u8), Reason> {
-    let tcp =
-        frame.view::<{ TcpHdr::LEN }>(packet.transport_offset).ok_or(Reason::Inconsistent)?;
+    let tcp = frame.view::<{ TcpHdr::LEN }>(packet.transport_offset).ok_or(Reason::Inconsistent)?;
     if packet.flags.has(TcpFlags::ACK) {
         // "<SEQ=SEG.ACK><CTL=RST>"
         return Ok((tcp.u32::<{ offset_of!(TcpHdr, ack_seq) }>(), 0, TcpFlags::RST));
     }
     // "<SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>", where SYN and FIN count as one each.
-    let headers = packet.transport_offset - packet.ip_offset
-        + usize::from(tcp.u8::<DATA_OFFSET>() >> 4) * 4;
+    let headers =
+        packet.transport_offset - packet.ip_offset + usize::from(tcp.u8::<DATA_OFFSET>() >> 4) * 4;
     let data = u32::from(packet.ip_length).wrapping_sub(headers as u32);
-    let controls = u32::from(packet.flags.has(TcpFlags::SYN))
-        + u32::from(packet.flags.has(TcpFlags::FIN));
-    let acknowledgement = tcp
-        .u32_be::<{ offset_of!(TcpHdr, seq) }>()
-        .wrapping_add(data)
-        .wrapping_add(controls);
+    let controls =
+        u32::from(packet.flags.has(TcpFlags::SYN)) + u32::from(packet.flags.has(TcpFlags::FIN));
+    let acknowledgement =
+        tcp.u32_be::<{ offset_of!(TcpHdr, seq) }>().wrapping_add(data).wrapping_add(controls);
     Ok((0, acknowledgement.to_be(), TcpFlags::RST | TcpFlags::ACK))
 }

@@ -114,10 +114,7 @@ impl Dataplane {
         match self.program()?.attach_to_link(link) {
             Ok(_) => Ok(true),
             Err(ProgramError::SyscallError(error))
-                if matches!(
-                    error.io_error.raw_os_error(),
-                    Some(libc::ENOLINK | libc::ENODEV)
-                ) =>
+                if matches!(error.io_error.raw_os_error(), Some(libc::ENOLINK | libc::ENODEV)) =>
             {
                 remove_pin(path)?;
                 Ok(false)
@@ -200,6 +197,5 @@ fn pinned_links(folder: &Path) -> Result<Vec<(u32, PathBuf)>, DataplaneError> {
 }
 
 fn remove_pin(path: &Path) -> Result<(), DataplaneError> {
-    fs::remove_file(path)
-        .map_err(|source| DataplaneError::Io { path: path.to_owned(), source })
+    fs::remove_file(path).map_err(|source| DataplaneError::Io { path: path.to_owned(), source })
 }

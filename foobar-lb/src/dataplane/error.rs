@@ -8,7 +8,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum DataplaneError {
     /// The object inside this binary has no such program.
-    #[error("this binary carries no packet path: it was built with AYA_BUILD_SKIP; build it again without")]
+    #[error(
+        "this binary carries no packet path: it was built with AYA_BUILD_SKIP; build it again without"
+    )]
     NoProgram,
     /// The verifier or the kernel refused the program.
     #[error("the kernel refused the packet path: {0}")]

@@ -68,8 +68,8 @@ impl MapLayout {
             return Ok(false);
         }
         let name = self.name;
-        let info = MapInfo::from_pin(path)
-            .map_err(|source| DataplaneError::Map { map: name, source })?;
+        let info =
+            MapInfo::from_pin(path).map_err(|source| DataplaneError::Map { map: name, source })?;
         let kind = info.map_type().map_err(|source| DataplaneError::Map { map: name, source })?;
         if kind != self.kind {
             return Err(DataplaneError::OtherMap {

@@ -38,18 +38,6 @@ impl PacketLog {
     }
 }
 
-impl std::os::fd::AsFd for PacketLog {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-impl std::os::fd::AsRawFd for PacketLog {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.0.as_raw_fd()
-    }
-}
-
 impl Dataplane {
     /// Loads the packet path. With `pin_root`, maps that are pinned there are taken over, after a
     /// check of their layout, and new ones are pinned. Nothing is attached yet.
@@ -89,8 +77,8 @@ impl Dataplane {
         Ok(dataplane)
     }
 
-    /// What the program logs, to be read whenever its file descriptor is readable; `None` when it
-    /// was loaded without `log_packets`.
+    /// What the program logs, to be read now and then; nothing comes when it was loaded without
+    /// `log_packets`.
     ///
     /// # Errors
     ///
@@ -129,4 +117,3 @@ fn prepare(root: &Path) -> Result<PathBuf, DataplaneError> {
     }
     Ok(folder)
 }
-

@@ -35,10 +35,8 @@ impl Maps {
                 .try_into()
                 .map_err(|source| DataplaneError::Map { map, source })
         }
-        let cpus = nr_cpus().map_err(|(path, source)| DataplaneError::Io {
-            path: path.into(),
-            source,
-        })?;
+        let cpus =
+            nr_cpus().map_err(|(path, source)| DataplaneError::Io { path: path.into(), source })?;
         Ok(Self {
             services: take(ebpf, "services")?,
             slots: take(ebpf, "slots")?,
@@ -80,12 +78,12 @@ impl Dataplane {
                 .map_err(|source| DataplaneError::Map { map, source: source.into() })
         };
         match op {
-            Op::ClearBackendStats { id } => backend_stats
-                .set(*id, zeros("backend_stats")?, 0)
-                .map_err(named("backend_stats")),
-            Op::ClearServiceStats { id } => service_stats
-                .set(*id, zeros("service_stats")?, 0)
-                .map_err(named("service_stats")),
+            Op::ClearBackendStats { id } => {
+                backend_stats.set(*id, zeros("backend_stats")?, 0).map_err(named("backend_stats"))
+            }
+            Op::ClearServiceStats { id } => {
+                service_stats.set(*id, zeros("service_stats")?, 0).map_err(named("service_stats"))
+            }
             Op::PutBackend { id, backend } => {
                 backends.set(*id, Raw(*backend), 0).map_err(named("backends"))
             }

@@ -79,8 +79,7 @@ impl Dataplane {
         Reason::ALL
             .iter()
             .map(|&reason| {
-                let counts =
-                    self.maps.reasons.get(&reason.index(), 0).map_err(named("reasons"))?;
+                let counts = self.maps.reasons.get(&reason.index(), 0).map_err(named("reasons"))?;
                 Ok(ReasonCount { reason, packets: counts.iter().sum() })
             })
             .collect()

@@ -58,11 +58,7 @@ pub fn slot_count(limits: &model::Limits) -> u32 {
 
 /// The key of a service's entry in the map `services`.
 pub fn service_key(protocol: model::Protocol, endpoint: model::Endpoint) -> ServiceKey {
-    ServiceKey::new(
-        endpoint.address.into(),
-        Port::new(endpoint.port),
-        Protocol(protocol.number()),
-    )
+    ServiceKey::new(endpoint.address.into(), Port::new(endpoint.port), Protocol(protocol.number()))
 }
 
 /// Plans the maps for `config`, given which backends are up, so that what stays the same keeps its
@@ -124,7 +120,8 @@ pub fn plan(
                 table.push(number);
             }
         }
-        let table_start = allocator.place(&key, &table).ok_or(PlanError::NoSlots { wanted: table.len() })?;
+        let table_start =
+            allocator.place(&key, &table).ok_or(PlanError::NoSlots { wanted: table.len() })?;
         let table_len = table.len() as u32;
         if table_len > 0 {
             next.tables.insert(table_start, table);

@@ -31,7 +31,11 @@ fn backend(last: u8) -> Wanted {
 }
 
 fn config(services: Vec<Service>) -> Config {
-    Config { limits: Limits { services: 16, backends: 64, ..Limits::default() }, manage_sysctls: true, services }
+    Config {
+        limits: Limits { services: 16, backends: 64, ..Limits::default() },
+        manage_sysctls: true,
+        services,
+    }
 }
 
 /// The maps as the kernel would hold them, changed one operation at a time.

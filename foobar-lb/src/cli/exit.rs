@@ -1,0 +1,32 @@
+//! Exit codes and the last words of a failed command.
+
+use std::process::ExitCode;
+
+use crate::api::ClientError;
+
+/// The exit codes, as `--help` shows them.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed: the error says what and why (also: `check` found errors)
+  2  the command line is wrong
+  3  no controller answers on the socket
+  4  the controller refused: no such service or backend, a conflict, a bad value; nothing changed";
+
+/// A check that found something to say has already printed it.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration has errors")]
+pub(super) struct Reported;
+
+pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    if error.downcast_ref::<Reported>().is_some() {
+        return ExitCode::from(1);
+    }
+    eprintln!("foobar-lb: {error:#}");
+    match error.downcast_ref::<ClientError>() {
+        Some(ClientError::NoController { .. }) => ExitCode::from(3),
+        Some(ClientError::Refused(_)) => ExitCode::from(4),
+        Some(ClientError::Failed(_) | ClientError::Broken(_)) | None => ExitCode::from(1),
+    }
+}
