@@ -10,6 +10,7 @@ use crate::{
     api::{self, Server},
     controller::{Controller, Options, Signals},
     dataplane::{PIN_ROOT, XdpMode},
+    system::privilege,
 };
 
 /// Where the configuration is unless told otherwise.
@@ -77,6 +78,7 @@ pub(super) async fn run(arguments: Arguments, socket: PathBuf) -> anyhow::Result
         .format_timestamp_millis()
         .init();
 
+    privilege::check()?;
     // Before anything is touched: no second controller, and no signal missed.
     let signals = Signals::new().context("taking over signals")?;
     let server = Server::bind(&socket).await?;

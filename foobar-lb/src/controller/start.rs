@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     api::types::EventKind,
     config::{self, LoadError},
-    dataplane::{Dataplane, DataplaneError, LoadOptions, PacketLog, XdpMode},
+    dataplane::{self, Dataplane, DataplaneError, LoadOptions, PacketLog, XdpMode},
     health::{Health, Monitor},
     model::{BackendId, Config},
     plan::{self, Image, PlanError},
@@ -52,9 +52,6 @@ pub struct Options {
 /// Why the controller cannot start. The packet path of an earlier one goes on.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// Not root.
-    #[error(transparent)]
-    Privilege(#[from] privilege::PrivilegeError),
     /// The configuration.
     #[error(transparent)]
     Config(#[from] LoadError),
@@ -94,7 +91,21 @@ impl Controller {
         options: &Options,
         commands: mpsc::Receiver<Command>,
     ) -> Result<Self, StartError> {
-        privilege::check()?;
+        let was_there = options.pin_root.exists();
+        let result = Self::try_start(options, commands).await;
+        if result.is_err() && !was_there {
+            // What could not start leaves nothing behind.
+            if let Err(error) = dataplane::unload(&options.pin_root) {
+                log::warn!("{error}");
+            }
+        }
+        result
+    }
+
+    async fn try_start(
+        options: &Options,
+        commands: mpsc::Receiver<Command>,
+    ) -> Result<Self, StartError> {
         if let Ok(limit) = privilege::raise_open_files() {
             log::debug!("open files: {limit}");
         }

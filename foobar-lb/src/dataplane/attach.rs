@@ -182,6 +182,11 @@ fn cure(error: &ProgramError, name: &str) -> String {
     }
 }
 
+/// Whether an earlier controller left its program attached.
+pub(super) fn has_links(folder: &Path) -> Result<bool, DataplaneError> {
+    Ok(!pinned_links(folder)?.is_empty())
+}
+
 /// The pinned links below `folder`: each interface's index and the pin.
 fn pinned_links(folder: &Path) -> Result<Vec<(u32, PathBuf)>, DataplaneError> {
     let path = folder.join("links");

@@ -45,6 +45,15 @@ pub enum DataplaneError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// Another controller works on these pins.
+    #[error(
+        "another foobar-lb controller works on {}; end it first, or choose another --pin-root",
+        path.display()
+    )]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Pins of another version of foobar-lb.
     #[error(
         "{} holds the maps of another version of foobar-lb (this one reads layout v{}); \

@@ -63,9 +63,9 @@ pub(super) fn maps(limits: &Limits) -> Vec<MapLayout> {
 impl MapLayout {
     /// Compares a pinned map, if there is one. The kernel would hand out a map of any shape, and
     /// reading one of another shape would be reading past its end.
-    pub(super) fn check_pin(&self, path: &Path) -> Result<bool, DataplaneError> {
+    pub(super) fn check_pin(&self, path: &Path) -> Result<(), DataplaneError> {
         if !path.exists() {
-            return Ok(false);
+            return Ok(());
         }
         let name = self.name;
         let info =
@@ -95,7 +95,7 @@ impl MapLayout {
                 });
             }
         }
-        Ok(true)
+        Ok(())
     }
 }
 

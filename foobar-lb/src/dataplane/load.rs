@@ -8,7 +8,7 @@ use std::{
 use aya::EbpfLoader;
 use aya_log::EbpfLogger;
 
-use super::{Dataplane, DataplaneError, PROGRAM, layout, maps::Maps};
+use super::{Dataplane, DataplaneError, PROGRAM, attach, layout, maps::Maps, pins};
 use crate::model::Limits;
 
 /// The compiled packet path, put here by the build script.
@@ -54,15 +54,18 @@ impl Dataplane {
             loader.map_max_entries(map.name, map.entries);
         }
         let mut adopted = false;
+        let mut lock = None;
         let pins = match &options.pin_root {
             None => None,
             Some(root) => {
                 let folder = prepare(root)?;
+                lock = Some(pins::lock(root)?);
                 for map in &layouts {
                     let path = folder.join("maps").join(map.name);
-                    adopted |= map.check_pin(&path)?;
+                    map.check_pin(&path)?;
                     loader.map_pin_path(map.name, path);
                 }
+                adopted = attach::has_links(&folder)?;
                 Some(folder)
             }
         };
@@ -72,7 +75,7 @@ impl Dataplane {
             ebpf.program_mut(PROGRAM).ok_or(DataplaneError::NoProgram)?.try_into()?;
         program.load()?;
         let maps = Maps::take(&mut ebpf)?;
-        let mut dataplane = Self { ebpf, maps, pins, adopted };
+        let mut dataplane = Self { ebpf, maps, pins, adopted, _lock: lock };
         dataplane.pin_program()?;
         Ok(dataplane)
     }

@@ -73,10 +73,11 @@ pub struct Dataplane {
     maps: Maps,
     pins: Option<PathBuf>,
     adopted: bool,
+    _lock: Option<pins::PinLock>,
 }
 
 impl Dataplane {
-    /// Whether maps of an earlier controller were found and taken over.
+    /// Whether an earlier controller left the packet path running.
     pub fn is_adopted(&self) -> bool {
         self.adopted
     }

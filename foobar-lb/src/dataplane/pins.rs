@@ -1,19 +1,44 @@
-//! Removes everything that was pinned.
+//! The folder of the pins: one controller at a time, and how to be rid of it.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+};
 
 use super::DataplaneError;
+
+/// Keeps other controllers away from a folder of pins, until it is dropped or the process ends.
+pub(super) type PinLock = Flock<File>;
+
+/// Locks the folder of the pins.
+pub(super) fn lock(root: &Path) -> Result<PinLock, DataplaneError> {
+    let failed = |source| DataplaneError::Io { path: root.to_owned(), source };
+    let folder = File::open(root).map_err(failed)?;
+    Flock::lock(folder, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        Errno::EWOULDBLOCK => DataplaneError::InUse { path: root.to_owned() },
+        other => failed(other.into()),
+    })
+}
 
 /// Removes every pin below `root`, links first: with the last link of an interface the program
 /// leaves it, and with the last pin of a map its content is gone. Says how many were removed.
 ///
 /// # Errors
 ///
-/// A pin that cannot be removed. A folder that is not there is fine.
+/// A pin that cannot be removed, or a controller that uses them. A folder that is not there is fine.
 pub fn unload(root: &Path) -> Result<usize, DataplaneError> {
+    if !root.exists() {
+        return Ok(0);
+    }
+    let _lock = lock(root)?;
     let versions = match fs::read_dir(root) {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect::<Vec<_>>(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
         Err(source) => return Err(DataplaneError::Io { path: root.to_owned(), source }),
     };
     let mut removed = 0;
