@@ -204,7 +204,11 @@ fn new_to_client(
                     return Err(Reason::RefusedRetry);
                 }
             }
-        } else {
+        } else if packet.protocol != Protocol::TCP
+            || packet.flags.has(TcpFlags::SYN | TcpFlags::ACK)
+        {
+            // Only this is an answer: a backend whose former connection with the same ports lingers
+            // in TIME-WAIT sends a bare ACK of that one, and may still refuse the next SYN.
             if let Some(twin) = twin {
                 // "If the ACK acknowledges our SYN": the client's must be the backend's sequence
                 // number plus one (RFC 9293 section 3.5). Written before `replied` is set; another
