@@ -8,6 +8,7 @@ use hyper::Method;
 use super::{
     Format, output,
     service::{encode, tell},
+    word,
 };
 use crate::{
     api::{
@@ -56,7 +57,7 @@ pub(super) struct AddArguments {
     #[arg(long, default_value_t = 1)]
     weight: u32,
     /// What is wanted of it: ready, drain or maint
-    #[arg(long, default_value = "ready", value_parser = state)]
+    #[arg(long, default_value_t = AdminState::Ready, value_parser = word::<AdminState>)]
     state: AdminState,
 }
 
@@ -68,7 +69,7 @@ pub(super) struct SetChange {
     #[arg(long)]
     weight: Option<u32>,
     /// What is wanted of it: ready, drain or maint
-    #[arg(long, value_parser = state)]
+    #[arg(long, value_parser = word::<AdminState>)]
     state: Option<AdminState>,
 }
 
@@ -119,15 +120,6 @@ impl Named {
             Some(port) => format!("/v1/services/{service}/backends/{}:{port}", self.address),
             None => format!("/v1/services/{service}/backends/{}", self.address),
         }
-    }
-}
-
-fn state(text: &str) -> Result<AdminState, String> {
-    match text {
-        "ready" => Ok(AdminState::Ready),
-        "drain" => Ok(AdminState::Drain),
-        "maint" => Ok(AdminState::Maint),
-        _ => Err("it is ready, drain or maint".to_owned()),
     }
 }
 

@@ -23,10 +23,37 @@ pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
     if error.downcast_ref::<Reported>().is_some() {
         return ExitCode::from(1);
     }
-    eprintln!("foobar-lb: {error:#}");
+    eprintln!("foobar-lb: {}", whole(&error));
     match error.downcast_ref::<ClientError>() {
         Some(ClientError::NoController { .. }) => ExitCode::from(3),
         Some(ClientError::Refused(_)) => ExitCode::from(4),
         Some(ClientError::Failed(_) | ClientError::Broken(_)) | None => ExitCode::from(1),
+    }
+}
+
+/// The error with its causes, each said once: many errors quote their cause themselves.
+fn whole(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn causes_are_said_once() {
+        let quoting = anyhow!("inner").context("outer: inner");
+        assert_eq!(whole(&quoting), "outer: inner");
+        let plain = anyhow!("inner").context("outer");
+        assert_eq!(whole(&plain), "outer: inner");
     }
 }

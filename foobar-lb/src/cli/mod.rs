@@ -15,7 +15,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::api::{Client, SOCKET};
+use crate::{
+    api::{Client, SOCKET},
+    config::words::{Word, words},
+};
 
 pub use exit::EXIT_CODES;
 
@@ -87,4 +90,13 @@ impl Cli {
         };
         exit::code(result)
     }
+}
+
+/// Reads one of the words that the configuration file takes, too.
+fn word<W: Word>(text: &str) -> Result<W, String> {
+    W::ALL
+        .iter()
+        .copied()
+        .find(|word| word.to_string() == text)
+        .ok_or_else(|| format!("it is one of: {}", words::<W>().join(", ")))
 }

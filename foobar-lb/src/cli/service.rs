@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use hyper::Method;
 
-use super::{Format, output};
+use super::{Format, output, word};
 use crate::{
     api::{
         Client,
@@ -41,7 +41,7 @@ pub(super) struct AddArguments {
     endpoint: Endpoint,
 
     /// tcp or udp
-    #[arg(long, default_value = "tcp", value_parser = protocol)]
+    #[arg(long, default_value_t = Protocol::Tcp, value_parser = word::<Protocol>)]
     protocol: Protocol,
 
     /// Probe the backends: tcp or http [default: no probe, backends count as up]
@@ -79,14 +79,6 @@ pub(super) struct AddArguments {
     /// Bad results in a row until a backend counts as down
     #[arg(long, value_name = "COUNT", requires = "probe")]
     fall: Option<u32>,
-}
-
-fn protocol(text: &str) -> Result<Protocol, String> {
-    match text {
-        "tcp" => Ok(Protocol::Tcp),
-        "udp" => Ok(Protocol::Udp),
-        _ => Err("it is tcp or udp".to_owned()),
-    }
 }
 
 pub(super) async fn run(client: &Client, command: Command, format: Format) -> anyhow::Result<()> {

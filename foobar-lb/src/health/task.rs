@@ -172,7 +172,7 @@ fn jitter(id: &BackendId, interval: Duration) -> Duration {
 fn report(target: &Target, health: Health, changed: bool, result: &CheckResult) {
     let id = &target.id;
     match (changed, result.code.outcome()) {
-        (true, _) => log::info!("{id} is {health}: {result}"),
+        (true, _) => log::debug!("{id} is {health}: {result}"),
         (false, Outcome::Neutral) => log::warn!("{id} could not be probed: {result}"),
         (false, _) => log::debug!("{id} stays {health}: {result}"),
     }
