@@ -12,8 +12,8 @@ pub const MAX_VLAN_TAGS: usize = 2;
 /// same client address and port for another service, or just refused this client.
 pub const SELECT_TRIES: u32 = 4;
 
-/// How often a refused connection is withheld from its client, whose next SYN then goes to another
-/// backend; after that the client is told.
+/// How often a client is kept from learning that a backend refused its connection, and made to send
+/// its SYN again, which then goes to another backend; after that it is told.
 pub const MAX_REFUSALS: u8 = 2;
 
 /// The packet path's unit of time: 2^30 ns (1.07 s), so that a clock reading becomes a tick by one

@@ -115,8 +115,6 @@ reasons! {
     PortCollision = "port_collision", Drop;
     /// The new flow could not be remembered.
     FlowTable = "flow_table", Drop;
-    /// A backend refused a new connection; withheld from the client, whose next SYN goes to another.
-    RefusedRetry = "refused_retry", Drop;
     /// The table names a backend that does not exist: a fault of foobar-lb itself.
     Inconsistent = "inconsistent", Drop;
 

@@ -27,6 +27,7 @@ use crate::{
     ctx::Frame,
     maps::{BACKENDS, FLOWS, NEW_FLOWS, SERVICES},
     parse::{Packet, TcpFlags},
+    stats,
 };
 
 /// How a packet is rewritten, and whom it counts for.
@@ -42,6 +43,8 @@ pub struct Route {
     pub service: u32,
     /// The backend's id.
     pub backend: u32,
+    /// The packet is a refusal that the client is not to see: it is made to try again.
+    pub retry: bool,
 }
 
 /// What is known of a packet that needs a backend chosen.
@@ -100,7 +103,7 @@ pub fn find(frame: &Frame<'_>, packet: &Packet, key: &FlowKey, now: u32) -> Resu
         return if flow.is_to_backend() {
             new_to_backend(frame, flow, packet, key, now)
         } else {
-            new_to_client(frame, entry, flow, packet, key)
+            Ok(new_to_client(frame, entry, flow, packet, key))
         };
     }
     Ok(Found::Nothing)
@@ -192,7 +195,7 @@ fn new_to_client(
     flow: Flow,
     packet: &Packet,
     key: &FlowKey,
-) -> Result<Found, Reason> {
+) -> Found {
     if flow.replied == 0 {
         let twin = key.twin(Direction::ToClient, flow.far, flow.far_port);
         let twin = NEW_FLOWS.get_ptr_mut(twin);
@@ -200,10 +203,12 @@ fn new_to_client(
             if let Some(twin) = twin {
                 // SAFETY: as in `find`; one byte.
                 unsafe { (*twin).reset = 1 };
-                if flow.refusals < MAX_REFUSALS && has_alternatives(&flow, packet.protocol) {
-                    return Err(Reason::RefusedRetry);
-                }
             }
+            stats::count_refused(flow.service, flow.backend);
+            let retry = twin.is_some()
+                && flow.refusals < MAX_REFUSALS
+                && has_alternatives(&flow, packet.protocol);
+            return Found::Known(Route { retry, ..route(&flow) });
         } else if packet.protocol != Protocol::TCP
             || packet.flags.has(TcpFlags::SYN | TcpFlags::ACK)
         {
@@ -224,7 +229,7 @@ fn new_to_client(
             unsafe { (*entry).replied = 1 };
         }
     }
-    Ok(Found::Known(route(&flow)))
+    Found::Known(route(&flow))
 }
 
 /// Remembers a new flow, for both directions, as not established yet.
@@ -388,5 +393,6 @@ fn route(flow: &Flow) -> Route {
         far_port: flow.far_port,
         service: flow.service,
         backend: flow.backend,
+        retry: false,
     }
 }

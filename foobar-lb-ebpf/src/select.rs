@@ -57,6 +57,7 @@ pub fn backend(
             far_port: backend.port,
             service: service.id,
             backend: id,
+            retry: false,
         };
         match flow::remember(key, &route, backend.generation, fresh.refusals, now) {
             Ok(()) => {

@@ -37,6 +37,12 @@ pub fn count_new_flow(service: u32, backend: u32) {
     update(service, backend, |traffic| traffic.new_flows += 1);
 }
 
+/// Counts a connection that the backend refused.
+#[inline(always)]
+pub fn count_refused(service: u32, backend: u32) {
+    update(service, backend, |traffic| traffic.refused += 1);
+}
+
 #[inline(always)]
 fn update(service: u32, backend: u32, change: impl Fn(&mut Traffic)) {
     if let Some(traffic) = SERVICE_STATS.get_ptr_mut(service) {

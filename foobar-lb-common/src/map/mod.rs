@@ -38,5 +38,5 @@ pod! {
     Backend = 16,
     FlowKey = 16,
     Flow = 32,
-    Traffic = 40,
+    Traffic = 48,
 }

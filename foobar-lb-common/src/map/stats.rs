@@ -8,6 +8,8 @@ use core::ops::AddAssign;
 pub struct Traffic {
     /// Flows that began.
     pub new_flows: u64,
+    /// Connections that the backend refused: a reset in answer to a SYN.
+    pub refused: u64,
     /// Packets from clients to backends.
     pub packets_in: u64,
     /// Their bytes: the whole frame without its checksum sequence, as the program sees it.
@@ -20,8 +22,9 @@ pub struct Traffic {
 
 impl AddAssign for Traffic {
     fn add_assign(&mut self, other: Self) {
-        let Self { new_flows, packets_in, bytes_in, packets_out, bytes_out } = other;
+        let Self { new_flows, refused, packets_in, bytes_in, packets_out, bytes_out } = other;
         self.new_flows += new_flows;
+        self.refused += refused;
         self.packets_in += packets_in;
         self.bytes_in += bytes_in;
         self.packets_out += packets_out;

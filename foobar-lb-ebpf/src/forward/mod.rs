@@ -3,6 +3,7 @@
 pub mod nat;
 mod next_hop;
 pub mod reset;
+mod retry;
 
 use core::mem::offset_of;
 
@@ -25,6 +26,9 @@ pub fn forward(frame: &mut Frame<'_>, packet: &Packet, route: &Route) -> Result<
     }
     let bytes = frame.length() as u64;
     nat::rewrite(frame, packet, route)?;
+    if route.retry {
+        retry::ask(frame, packet)?;
+    }
     let (source, destination) = match route.direction {
         Direction::ToBackend => {
             stats::count_in(route.service, route.backend, bytes);

@@ -219,6 +219,8 @@ pub struct BackendStats {
 pub struct TrafficStats {
     /// Flows that began.
     pub new_flows: u64,
+    /// Connections that the backend refused.
+    pub refused: u64,
     /// Packets from clients.
     pub packets_in: u64,
     /// Bytes from clients, Ethernet headers included.
@@ -233,12 +235,13 @@ impl From<foobar_lb_common::map::Traffic> for TrafficStats {
     fn from(traffic: foobar_lb_common::map::Traffic) -> Self {
         let foobar_lb_common::map::Traffic {
             new_flows,
+            refused,
             packets_in,
             bytes_in,
             packets_out,
             bytes_out,
         } = traffic;
-        Self { new_flows, packets_in, bytes_in, packets_out, bytes_out }
+        Self { new_flows, refused, packets_in, bytes_in, packets_out, bytes_out }
     }
 }
 

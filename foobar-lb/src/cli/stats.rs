@@ -30,8 +30,8 @@ pub(super) async fn run(
 
 fn table(stats: &Stats, all: bool) -> String {
     let mut traffic = output::table(
-        &["SERVICE", "CONNS", "IN-PKTS", "OUT-PKTS", "IN-BYTES", "OUT-BYTES"],
-        &[1, 2, 3, 4, 5],
+        &["SERVICE", "CONNS", "REFUSED", "IN-PKTS", "OUT-PKTS", "IN-BYTES", "OUT-BYTES"],
+        &[1, 2, 3, 4, 5, 6],
     );
     for service in &stats.services {
         traffic.add_row(row(service.name.clone(), &service.traffic));
@@ -47,11 +47,12 @@ fn table(stats: &Stats, all: bool) -> String {
     format!("{traffic}\n\n{reasons}")
 }
 
-fn row(name: String, traffic: &TrafficStats) -> [String; 6] {
-    let TrafficStats { new_flows, packets_in, bytes_in, packets_out, bytes_out } = traffic;
+fn row(name: String, traffic: &TrafficStats) -> [String; 7] {
+    let TrafficStats { new_flows, refused, packets_in, bytes_in, packets_out, bytes_out } = traffic;
     [
         name,
         new_flows.to_string(),
+        refused.to_string(),
         packets_in.to_string(),
         packets_out.to_string(),
         bytes_in.to_string(),
