@@ -48,7 +48,7 @@ impl<const N: usize> View<'_, N> {
     /// The two bytes at `OFFSET`, as they lie in memory.
     #[inline(always)]
     pub fn u16<const OFFSET: usize>(&self) -> u16 {
-        const { assert!(OFFSET + 2 <= N && OFFSET % 2 == 0) };
+        const { assert!(OFFSET + 2 <= N && OFFSET.is_multiple_of(2)) };
         // SAFETY: OFFSET + 2 <= N, and N bytes are readable.
         let at = unsafe { self.start.add(OFFSET) }.cast::<u16>();
         if cfg!(target_arch = "bpf") {
@@ -69,7 +69,7 @@ impl<const N: usize> View<'_, N> {
     /// The four bytes at `OFFSET`, as they lie in memory.
     #[inline(always)]
     pub fn u32<const OFFSET: usize>(&self) -> u32 {
-        const { assert!(OFFSET + 4 <= N && OFFSET % 2 == 0) };
+        const { assert!(OFFSET + 4 <= N && OFFSET.is_multiple_of(2)) };
         // SAFETY: OFFSET + 4 <= N, and N bytes are readable.
         let at = unsafe { self.start.add(OFFSET) }.cast::<[u16; 2]>();
         let halves = if cfg!(target_arch = "bpf") {

@@ -120,7 +120,7 @@ impl<const N: usize> ViewMut<'_, N> {
     /// Stores two bytes at `OFFSET`, as they lie in memory.
     #[inline(always)]
     pub fn set_u16<const OFFSET: usize>(&mut self, value: u16) {
-        const { assert!(OFFSET + 2 <= N && OFFSET % 2 == 0) };
+        const { assert!(OFFSET + 2 <= N && OFFSET.is_multiple_of(2)) };
         // SAFETY: OFFSET + 2 <= N, N bytes are writable, and the address is even.
         unsafe { self.start.add(OFFSET).cast::<u16>().write(value) }
     }
@@ -128,7 +128,7 @@ impl<const N: usize> ViewMut<'_, N> {
     /// Stores four bytes at `OFFSET`, as they lie in memory.
     #[inline(always)]
     pub fn set_u32<const OFFSET: usize>(&mut self, value: u32) {
-        const { assert!(OFFSET + 4 <= N && OFFSET % 2 == 0) };
+        const { assert!(OFFSET + 4 <= N && OFFSET.is_multiple_of(2)) };
         let (low, high) = (value as u16, (value >> 16) as u16);
         let halves = if cfg!(target_endian = "little") { [low, high] } else { [high, low] };
         // SAFETY: OFFSET + 4 <= N, N bytes are writable, and the address is even.
@@ -138,7 +138,7 @@ impl<const N: usize> ViewMut<'_, N> {
     /// Stores a MAC address at `OFFSET`.
     #[inline(always)]
     pub fn set_mac<const OFFSET: usize>(&mut self, mac: [u8; 6]) {
-        const { assert!(OFFSET + 6 <= N && OFFSET % 2 == 0) };
+        const { assert!(OFFSET + 6 <= N && OFFSET.is_multiple_of(2)) };
         let halves = [
             u16::from_ne_bytes([mac[0], mac[1]]),
             u16::from_ne_bytes([mac[2], mac[3]]),
@@ -151,7 +151,7 @@ impl<const N: usize> ViewMut<'_, N> {
     /// The MAC address at `OFFSET`.
     #[inline(always)]
     pub fn mac<const OFFSET: usize>(&self) -> [u8; 6] {
-        const { assert!(OFFSET + 6 <= N && OFFSET % 2 == 0) };
+        const { assert!(OFFSET + 6 <= N && OFFSET.is_multiple_of(2)) };
         // SAFETY: OFFSET + 6 <= N, N bytes are readable, and the address is even.
         let [a, b, c] = unsafe { self.start.add(OFFSET).cast::<[u16; 3]>().read() };
         let ([a, b], [c, d], [e, f]) = (a.to_ne_bytes(), b.to_ne_bytes(), c.to_ne_bytes());

@@ -1,4 +1,4 @@
-//! `cargo xtask lint`: formatting and clippy, warnings denied.
+//! `cargo xtask lint`: formatting, and clippy for the host and for BPF, warnings denied.
 
 use anyhow::{Context as _, Result};
 
@@ -27,5 +27,16 @@ pub fn main(args: Args) -> Result<()> {
     setup::ensure(Scope::Build)?;
     let mut clippy = shell::cargo();
     clippy.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
-    shell::run(&mut clippy).context("clippy objects")
+    shell::run(&mut clippy).context("clippy objects")?;
+
+    // The modules of the packet path that only exist for BPF. As in foobar-lb's build script, the
+    // unstable `build-std` is confined to the nested cargo.
+    let mut clippy = shell::cargo();
+    clippy
+        .args(["clippy", "--package", "foobar-lb-ebpf", "--target", "bpfel-unknown-none"])
+        .args(["-Z", "build-std=core", "--target-dir", "target/bpf-lint"])
+        .args(["--", "-D", "warnings"])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_ENCODED_RUSTFLAGS", "--cfg=bpf_target_arch=\"x86_64\"");
+    shell::run(&mut clippy).context("clippy objects to the packet path")
 }
