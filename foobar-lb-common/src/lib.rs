@@ -8,6 +8,7 @@
 #![deny(unsafe_code)]
 
 pub mod checksum;
+pub mod hash;
 pub mod limits;
 pub mod map;
 pub mod net;

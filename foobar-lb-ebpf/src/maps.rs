@@ -6,6 +6,7 @@
 //! (`flows`, `new_flows`, `cursors`, statistics) the controller only reads.
 
 use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
     btf_maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray},
     macros::btf_map,
 };
@@ -17,7 +18,7 @@ use foobar_lb_common::{
 
 const MAX_SERVICES: usize = 4096;
 const MAX_BACKENDS: usize = 65_536;
-const MAX_SLOTS: usize = 262_144;
+const MAX_SLOTS: usize = 1_048_576;
 /// Two entries a flow.
 const MAX_FLOWS: usize = 524_288;
 const MAX_NEW_FLOWS: usize = 131_072;
@@ -26,9 +27,10 @@ const MAX_NEW_FLOWS: usize = 131_072;
 #[btf_map(name = "services")]
 pub static SERVICES: HashMap<ServiceKey, Service, MAX_SERVICES> = HashMap::new();
 
-/// The tables of all services, one after the other; each slot names a backend by its id.
+/// The tables of all services, one after the other; each slot names a backend by its id. Mapped
+/// into the controller's memory: a table of 65,537 slots is written in a fraction of a millisecond.
 #[btf_map(name = "slots")]
-pub static SLOTS: Array<u32, MAX_SLOTS> = Array::new();
+pub static SLOTS: Array<u32, MAX_SLOTS, { BPF_F_MMAPABLE as usize }> = Array::new();
 
 /// The backends by their ids.
 #[btf_map(name = "backends")]

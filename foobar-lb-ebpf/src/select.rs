@@ -1,9 +1,9 @@
 //! Which backend does a new flow get?
 
 use foobar_lb_common::{
-    Reason,
+    Reason, hash,
     limits::SELECT_TRIES,
-    map::{BackendState, Direction, FlowKey, Service},
+    map::{BackendState, Direction, FlowKey, Pick, Service},
     net::Protocol,
 };
 
@@ -41,7 +41,7 @@ pub fn backend(
     }
     let mut failure = Reason::Inconsistent;
     for attempt in 0..SELECT_TRIES {
-        let slot = service.table_start + next_slot(service);
+        let slot = service.table_start + pick(service, key, attempt);
         let Some(&id) = SLOTS.get(slot) else { continue };
         let Some(backend) = BACKENDS.get(id) else { continue };
         // Between two updates of the maps a slot may be stale; the backend's own entry decides.
@@ -68,6 +68,21 @@ pub fn backend(
         }
     }
     Err(failure)
+}
+
+/// The slot of a new flow; `attempt` counts those that were no good.
+#[inline(always)]
+fn pick(service: &Service, key: &FlowKey, attempt: u32) -> u32 {
+    let hash = if service.pick == Pick::Flow as u8 {
+        hash::flow(key)
+    } else if service.pick == Pick::Source as u8 {
+        hash::source(key.source)
+    } else {
+        return next_slot(service);
+    };
+    // Another attempt is another hash: the same one for the same flow on every balancer.
+    let hash = if attempt == 0 { hash } else { hash::mix(hash.wrapping_add(attempt as u64)) };
+    hash::slot(hash, service.table_len)
 }
 
 /// Round-robin: each CPU walks the table on its own, so that no CPU waits for another; over all,

@@ -44,12 +44,23 @@ pub enum Scheduler {
     /// Each CPU walks the table's slots in turn.
     #[default]
     RoundRobin,
+    /// As round-robin, over a table in which each backend stands as often as its weight says,
+    /// interleaved smoothly.
+    WeightedRoundRobin,
+    /// By a hash of the flow, over a table that changes as little as can be when backends come and
+    /// go; weighted.
+    Maglev,
+    /// By a hash of the client's address alone, over the same kind of table.
+    SourceHash,
 }
 
 impl fmt::Display for Scheduler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::RoundRobin => "round-robin",
+            Self::WeightedRoundRobin => "weighted-round-robin",
+            Self::Maglev => "maglev",
+            Self::SourceHash => "source-hash",
         })
     }
 }
@@ -143,6 +154,9 @@ pub struct Limits {
     pub services: u32,
     /// Backends at the most, over all services.
     pub backends: u32,
+    /// Slots of all tables at the most. While a table is replaced, the old one and the new one
+    /// stand side by side.
+    pub slots: u32,
     /// Established flows that are remembered at the most.
     pub flows: u32,
     /// Flows in their handshake (or one-way UDP flows) that are remembered at the most.
@@ -151,7 +165,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { services: 4096, backends: 65_536, flows: 262_144, new_flows: 65_536 }
+        Self {
+            services: 4096,
+            backends: 65_536,
+            slots: 1_048_576,
+            flows: 262_144,
+            new_flows: 65_536,
+        }
     }
 }
 
@@ -179,7 +199,7 @@ pub struct Service {
 pub struct Backend {
     /// Where it listens.
     pub endpoint: Endpoint,
-    /// The configured weight; 0 takes no new flows. Round-robin uses only whether it is 0.
+    /// The configured weight; 0 takes no new flows. `round-robin` heeds only whether it is 0.
     pub weight: u32,
     /// What the operator wants of it.
     pub state: AdminState,

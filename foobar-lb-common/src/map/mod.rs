@@ -11,7 +11,7 @@ mod stats;
 
 pub use backend::{Backend, BackendState};
 pub use flow::{Direction, Flow, FlowKey};
-pub use service::{Service, ServiceKey};
+pub use service::{Pick, Service, ServiceKey};
 pub use stats::Traffic;
 
 /// Plain old data: any bit pattern is valid, and there is no padding.

@@ -35,6 +35,21 @@ pub struct Service {
     pub table_start: u32,
     /// Slots in the table; 0 when no backend can take a new flow.
     pub table_len: u32,
+    /// A [`Pick`].
+    pub pick: u8,
     /// Always 0.
-    pub zero: u32,
+    pub zero: [u8; 3],
+}
+
+/// How a new flow's slot is picked in its service's table.
+#[repr(u8)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Pick {
+    /// Each CPU walks the slots in turn.
+    #[default]
+    Turn = 0,
+    /// By a hash of the flow's addresses, ports and protocol.
+    Flow = 1,
+    /// By a hash of the client's address.
+    Source = 2,
 }

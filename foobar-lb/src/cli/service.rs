@@ -9,8 +9,9 @@ use crate::{
         Client,
         types::{Changed, NewProbe, NewService, ServiceStatus, Status},
     },
+    config::words::words,
     health::Health,
-    model::{Endpoint, Protocol},
+    model::{Endpoint, Protocol, Scheduler},
 };
 
 /// `foobar-lb service …`
@@ -43,6 +44,10 @@ pub(super) struct AddArguments {
     /// tcp or udp
     #[arg(long, default_value_t = Protocol::Tcp, value_parser = word::<Protocol>)]
     protocol: Protocol,
+
+    #[arg(long, default_value_t = Scheduler::RoundRobin, value_parser = word::<Scheduler>,
+        help = format!("How new flows find their backend: {}", words::<Scheduler>().join(", ")))]
+    scheduler: Scheduler,
 
     /// Probe the backends: tcp or http [default: no probe, backends count as up]
     #[arg(long, value_name = "KIND")]
@@ -111,6 +116,7 @@ impl AddArguments {
             name,
             endpoint,
             protocol,
+            scheduler,
             probe,
             probe_path,
             probe_host,
@@ -126,7 +132,7 @@ impl AddArguments {
             protocol,
             address: endpoint.address,
             port: endpoint.port,
-            scheduler: Default::default(),
+            scheduler,
             forward: Default::default(),
             probe: probe.map(|kind| NewProbe {
                 kind,

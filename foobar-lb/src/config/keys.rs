@@ -83,7 +83,7 @@ pub mod limits {
 
     /// The section.
     pub static SECTION: Section =
-        Section { header: "[limits]", keys: &[&SERVICES, &BACKENDS, &FLOWS, &NEW_FLOWS] };
+        Section { header: "[limits]", keys: &[&SERVICES, &BACKENDS, &SLOTS, &FLOWS, &NEW_FLOWS] };
     /// `services`
     pub static SERVICES: Key = Key {
         name: "services",
@@ -101,6 +101,18 @@ pub mod limits {
         example: "65536",
         meaning: "Backends at the most, over all services.",
         aliases: &["max_backends"],
+    };
+    /// `slots`
+    pub static SLOTS: Key = Key {
+        name: "slots",
+        kind: Kind::Integer { min: 64, max: 268_435_456 },
+        fallback: Fallback::Integer(1_048_576),
+        example: "1048576",
+        meaning: "Slots of all services' tables at the most, 4 bytes each: one a backend for \
+                  `round-robin`, the sum of the weights (at most 16384, or one a backend) for \
+                  `weighted-round-robin`, 65537 a service for `maglev` and `source-hash`; twice \
+                  that, because a changed table is written beside the old one.",
+        aliases: &["table_size"],
     };
     /// `flows`
     pub static FLOWS: Key = Key {

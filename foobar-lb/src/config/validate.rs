@@ -103,7 +103,14 @@ fn read_limits(fields: &Fields<'_, '_>, problems: &mut Problems<'_>) -> Option<L
     let mut entries = |key| fields.integer(key, problems).map(|field| field.value);
     let (services, backends) = (entries(&limits::SERVICES), entries(&limits::BACKENDS));
     let (flows, new_flows) = (entries(&limits::FLOWS), entries(&limits::NEW_FLOWS));
-    Some(Limits { services: services?, backends: backends?, flows: flows?, new_flows: new_flows? })
+    let slots = entries(&limits::SLOTS);
+    Some(Limits {
+        services: services?,
+        backends: backends?,
+        slots: slots?,
+        flows: flows?,
+        new_flows: new_flows?,
+    })
 }
 
 fn read_service(fields: &Fields<'_, '_>, problems: &mut Problems<'_>) -> ServiceDraft {

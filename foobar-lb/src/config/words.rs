@@ -18,9 +18,17 @@ impl Word for Protocol {
 }
 
 impl Word for Scheduler {
-    const ALL: &'static [Self] = &[Self::RoundRobin];
-    const ALIASES: &'static [(&'static str, &'static str)] =
-        &[("rr", "round-robin"), ("roundrobin", "round-robin")];
+    const ALL: &'static [Self] =
+        &[Self::RoundRobin, Self::WeightedRoundRobin, Self::Maglev, Self::SourceHash];
+    const ALIASES: &'static [(&'static str, &'static str)] = &[
+        ("rr", "round-robin"),
+        ("roundrobin", "round-robin"),
+        ("wrr", "weighted-round-robin"),
+        ("static-rr", "weighted-round-robin"),
+        ("mh", "maglev"),
+        ("sh", "source-hash"),
+        ("source", "source-hash"),
+    ];
 }
 
 impl Word for ForwardMode {

@@ -10,10 +10,13 @@ use foobar_lb_common::{
 };
 
 use super::DataplaneError;
-use crate::{model::Limits, plan};
+use crate::model::Limits;
 
 /// The folder of all pins, below which there is one folder a layout version.
 pub const PIN_ROOT: &str = "/sys/fs/bpf/foobar-lb";
+
+/// The array can be mapped into memory (linux/bpf.h).
+const BPF_F_MMAPABLE: u32 = 1 << 10;
 
 /// One map: its name and shape.
 pub(super) struct MapLayout {
@@ -22,6 +25,7 @@ pub(super) struct MapLayout {
     key_size: usize,
     value_size: usize,
     pub(super) entries: u32,
+    flags: u32,
     /// Whether the size comes from the configuration.
     pub(super) sized: bool,
 }
@@ -34,12 +38,13 @@ pub(super) fn maps(limits: &Limits) -> Vec<MapLayout> {
         key_size,
         value_size,
         entries,
+        flags: 0,
         sized: true,
     };
     let services = limits.services;
     vec![
         map("services", MapType::Hash, size_of::<ServiceKey>(), size_of::<Service>(), services),
-        map("slots", MapType::Array, 4, 4, plan::slot_count(limits)),
+        MapLayout { flags: BPF_F_MMAPABLE, ..map("slots", MapType::Array, 4, 4, limits.slots) },
         map("backends", MapType::Array, 4, size_of::<Backend>(), limits.backends),
         MapLayout { sized: false, ..map("devices", MapType::DevMapHash, 4, 8, MAX_INTERFACES) },
         map("flows", MapType::LruHash, size_of::<FlowKey>(), size_of::<Flow>(), limits.flows * 2),
@@ -83,7 +88,7 @@ impl MapLayout {
             ("keys of bytes:", info.key_size(), self.key_size as u32),
             ("values of bytes:", info.value_size(), self.value_size as u32),
             ("a number of entries:", info.max_entries(), self.entries),
-            ("flags", info.map_flags(), 0),
+            ("flags", info.map_flags(), self.flags),
         ];
         for (what, found, wanted) in figures {
             if found != wanted {

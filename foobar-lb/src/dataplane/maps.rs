@@ -7,13 +7,13 @@ use aya::{
 };
 use foobar_lb_common::map::{Backend, Flow, FlowKey, Service, ServiceKey, Traffic};
 
-use super::{Dataplane, DataplaneError, pod::Raw};
+use super::{Dataplane, DataplaneError, pod::Raw, slots::Slots};
 use crate::plan::Op;
 
 /// The maps that the controller writes or reads.
 pub(super) struct Maps {
     pub(super) services: HashMap<MapData, Raw<ServiceKey>, Raw<Service>>,
-    pub(super) slots: Array<MapData, u32>,
+    pub(super) slots: Slots,
     pub(super) backends: Array<MapData, Raw<Backend>>,
     pub(super) devices: DevMapHash<MapData>,
     pub(super) flows: HashMap<MapData, Raw<FlowKey>, Raw<Flow>>,
@@ -39,7 +39,7 @@ impl Maps {
             nr_cpus().map_err(|(path, source)| DataplaneError::Io { path: path.into(), source })?;
         Ok(Self {
             services: take(ebpf, "services")?,
-            slots: take(ebpf, "slots")?,
+            slots: Slots::new(ebpf.take_map("slots").ok_or(DataplaneError::NoMap("slots"))?)?,
             backends: take(ebpf, "backends")?,
             devices: take(ebpf, "devices")?,
             flows: take(ebpf, "flows")?,
@@ -88,9 +88,7 @@ impl Dataplane {
                 backends.set(*id, Raw(*backend), 0).map_err(named("backends"))
             }
             Op::PutTable { start, slots: table } => {
-                for (slot, id) in (*start..).zip(table) {
-                    slots.set(slot, id, 0).map_err(named("slots"))?;
-                }
+                slots.write(*start, table);
                 Ok(())
             }
             Op::PutService { key, service } => {

@@ -11,6 +11,7 @@ mod maps;
 mod pins;
 mod pod;
 mod read;
+mod slots;
 mod test_run;
 
 use std::path::PathBuf;

@@ -60,11 +60,9 @@ impl Dataplane {
             }
         }
         for service in image.services.values() {
-            let slots = service.table_start..service.table_start.saturating_add(service.table_len);
-            let table: Result<Vec<u32>, _> =
-                slots.map(|slot| self.maps.slots.get(&slot, 0).map_err(named("slots"))).collect();
             if service.table_len > 0 {
-                image.tables.insert(service.table_start, table?);
+                let table = self.maps.slots.read(service.table_start, service.table_len);
+                image.tables.insert(service.table_start, table);
             }
         }
         Ok(image)

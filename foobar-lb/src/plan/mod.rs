@@ -8,6 +8,7 @@
 mod diff;
 mod image;
 mod slots;
+mod table;
 
 #[cfg(test)]
 mod tests;
@@ -16,12 +17,12 @@ pub use diff::{Op, diff};
 pub use image::{Image, Index};
 
 use foobar_lb_common::{
-    map::{Backend, BackendState, Service as ServiceEntry, ServiceKey},
+    map::{Backend, BackendState, Pick, Service as ServiceEntry, ServiceKey},
     net::{Port, Protocol},
 };
 use thiserror::Error;
 
-use crate::model::{self, AdminState, BackendId, Config};
+use crate::model::{self, AdminState, BackendId, Config, Scheduler};
 
 /// What cannot be planned.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -43,17 +44,18 @@ pub enum PlanError {
         limit: u32,
     },
     /// The tables do not fit side by side.
-    #[error("the tables need {wanted} slots in one piece, and none is free: raise limits.backends")]
+    #[error(
+        "service `{service}` needs {wanted} slots in one piece, and limits.slots ({limit}) leaves \
+         none: raise it, and load anew"
+    )]
     NoSlots {
+        /// Whose table it is.
+        service: String,
         /// How many the new table needs.
         wanted: usize,
+        /// How many there are in all.
+        limit: u32,
     },
-}
-
-/// How many slots the map `slots` has for these limits: each backend has one, and while a table
-/// is replaced the old one stays beside the new one.
-pub fn slot_count(limits: &model::Limits) -> u32 {
-    limits.backends.saturating_mul(4).max(1024)
 }
 
 /// The key of a service's entry in the map `services`.
@@ -88,14 +90,14 @@ pub fn plan(
 
     let mut ids = image::Ids::new(config, now);
     let mut next = Image { backends: now.retired_backends(), ..Image::default() };
-    let mut allocator = slots::Allocator::new(now, slot_count(&config.limits));
+    let mut allocator = slots::Allocator::new(now, config.limits.slots);
     for service in &config.services {
         let key = service_key(service.protocol, service.endpoint);
         let id = ids.service(&key).ok_or(PlanError::TooManyServices {
             wanted: config.services.len(),
             limit: config.limits.services,
         })?;
-        let mut table = Vec::new();
+        let mut entries = Vec::new();
         for backend in &service.backends {
             let backend_id =
                 BackendId { service: service.name.clone(), endpoint: backend.endpoint };
@@ -117,18 +119,49 @@ pub fn plan(
                 },
             );
             if state == BackendState::Up {
-                table.push(number);
+                entries.push(table::Entry {
+                    id: number,
+                    weight: backend.weight,
+                    name: endpoint_number(backend.endpoint),
+                });
             }
         }
-        let table_start =
-            allocator.place(&key, &table).ok_or(PlanError::NoSlots { wanted: table.len() })?;
+        let table = table::fill(service.scheduler, &entries);
+        let table_start = allocator.place(&key, &table).ok_or_else(|| PlanError::NoSlots {
+            service: service.name.clone(),
+            wanted: table.len(),
+            limit: config.limits.slots,
+        })?;
         let table_len = table.len() as u32;
         if table_len > 0 {
             next.tables.insert(table_start, table);
         }
-        next.services.insert(key, ServiceEntry { id, table_start, table_len, zero: 0 });
+        next.services.insert(
+            key,
+            ServiceEntry {
+                id,
+                table_start,
+                table_len,
+                pick: pick(service.scheduler) as u8,
+                zero: [0; 3],
+            },
+        );
     }
     Ok(next)
+}
+
+/// How the packet path picks a slot for this scheduler.
+fn pick(scheduler: Scheduler) -> Pick {
+    match scheduler {
+        Scheduler::RoundRobin | Scheduler::WeightedRoundRobin => Pick::Turn,
+        Scheduler::Maglev => Pick::Flow,
+        Scheduler::SourceHash => Pick::Source,
+    }
+}
+
+/// What a backend is known by on every balancer, whatever its id on this one.
+fn endpoint_number(endpoint: model::Endpoint) -> u64 {
+    u64::from(endpoint.address.to_bits()) << 16 | u64::from(endpoint.port)
 }
 
 /// What may be sent to a backend: the operator's word first, then its health, then its weight.

@@ -55,7 +55,8 @@ fn every_key_is_read() {
         ],
         ..web.clone()
     };
-    let limits = Limits { services: 16, backends: 64, flows: 1024, new_flows: 512 };
+    let limits =
+        Limits { services: 16, backends: 64, flows: 1024, new_flows: 512, ..Limits::default() };
     assert_eq!(read(FULL), Config { limits, manage_sysctls: false, services: vec![web, dns] });
 }
 
