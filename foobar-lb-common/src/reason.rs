@@ -105,7 +105,7 @@ reasons! {
     BadFlags = "bad_flags", Drop;
     /// For a service that has no backend to offer.
     NoBackend = "no_backend", Drop;
-    /// Of a UDP flow or a TCP reset whose backend is down or gone.
+    /// A TCP reset of a flow whose backend is down or gone: nobody is left to be told.
     BackendGone = "backend_gone", Drop;
     /// A TCP reset that belongs to no known flow.
     NoFlow = "no_flow", Drop;
@@ -139,7 +139,7 @@ impl Reason {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, fs, vec::Vec};
 
     use super::*;
 
@@ -150,6 +150,25 @@ mod tests {
         for (i, reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(reason.index() as usize, i);
             assert!(!reason.help().is_empty());
+        }
+    }
+
+    /// The table between `<!-- reasons -->` and `<!-- end -->`: name, verdict, meaning, and what to
+    /// do, in the order of the counters.
+    #[test]
+    fn the_manual_has_every_reason() {
+        let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/packet-path.md");
+        let text = fs::read_to_string(manual).expect("docs/packet-path.md is there");
+        let (_, part) = text.split_once("<!-- reasons -->\n").expect("the table begins");
+        let (part, _) = part.split_once("<!-- end -->").expect("the table ends");
+        let rows: Vec<&str> = part.lines().skip(2).collect();
+        assert_eq!(rows.len(), Reason::COUNT, "one row a reason");
+        for (row, reason) in rows.iter().zip(Reason::ALL) {
+            let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+            let (name, verdict) = (reason.name(), reason.verdict().name());
+            assert_eq!(cells[0].trim_matches('`'), name);
+            assert_eq!(cells[1..3], [verdict, reason.help().trim()], "{name}");
+            assert!(cells.len() == 4 && !cells[3].is_empty(), "{name}: what to do?");
         }
     }
 }

@@ -39,7 +39,7 @@ pub fn backend(
     if service.table_len == 0 {
         return Err(Reason::NoBackend);
     }
-    let mut failure = Reason::Inconsistent;
+    let mut chosen = Err(Reason::Inconsistent);
     for attempt in 0..SELECT_TRIES {
         let slot = service.table_start + pick(service, key, attempt);
         let Some(&id) = SLOTS.get(slot) else { continue };
@@ -59,15 +59,17 @@ pub fn backend(
             backend: id,
             retry: false,
         };
-        match flow::remember(key, &route, backend.generation, fresh.refusals, now) {
-            Ok(()) => {
-                stats::count_new_flow(service.id, id);
-                return Ok(route);
-            }
-            Err(reason) => failure = reason,
+        if flow::is_taken(key, &route, now) {
+            chosen = Err(Reason::PortCollision);
+            continue;
         }
+        chosen = Ok((route, backend.generation));
+        break;
     }
-    Err(failure)
+    let (route, generation) = chosen?;
+    flow::remember(key, &route, generation, fresh.refusals, now)?;
+    stats::count_new_flow(route.service, route.backend);
+    Ok(route)
 }
 
 /// The slot of a new flow; `attempt` counts those that were no good.

@@ -6,7 +6,11 @@ use foobar_lb_common::{
     net::Protocol,
 };
 
-use super::{Found, Fresh, backend_keeps, gone, route};
+use super::{
+    Found, Fresh, backend_keeps, gone,
+    record::{forget, is_over},
+    route,
+};
 use crate::{
     maps::FLOWS,
     parse::{Packet, TcpFlags},
@@ -22,24 +26,17 @@ pub(super) fn to_backend(
     now: u32,
 ) -> Result<Found, Reason> {
     let alive = backend_keeps(&flow);
-    let restart = if packet.protocol == Protocol::TCP {
-        packet.flags.opens() && (!alive || flow.is_replaceable(packet.protocol, now))
-    } else {
-        !alive || flow.is_replaceable(packet.protocol, now)
-    };
-    if restart {
-        let twin = key.twin(Direction::ToBackend, flow.far, flow.far_port);
-        // Neither needs to be there any more.
-        let _ = FLOWS.remove(key);
-        let _ = FLOWS.remove(twin);
+    let twin = || key.twin(Direction::ToBackend, flow.far, flow.far_port);
+    let may_restart = packet.protocol != Protocol::TCP || packet.flags.opens();
+    if may_restart && (!alive || is_over(&flow, twin, packet.protocol, now)) {
+        forget(key, &twin());
         return Ok(Found::Restart(Fresh::PLAIN));
     }
     if !alive {
         return Err(gone(packet));
     }
     if packet.flags.has_any(TcpFlags::FIN | TcpFlags::RST) {
-        let twin = key.twin(Direction::ToBackend, flow.far, flow.far_port);
-        mark_end(entry, FLOWS.get_ptr_mut(twin), packet.flags, Direction::ToBackend);
+        mark_end(entry, FLOWS.get_ptr_mut(twin()), packet.flags, Direction::ToBackend);
     }
     Ok(Found::Known(route(&flow)))
 }

@@ -11,7 +11,11 @@ use foobar_lb_common::{
 };
 use network_types::tcp::TcpHdr;
 
-use super::{Found, Fresh, Route, backend_keeps, gone, record::promote, route};
+use super::{
+    Found, Fresh, Route, backend_keeps, gone,
+    record::{forget, promote},
+    route,
+};
 use crate::{
     bytes::Bytes as _,
     ctx::Frame,
@@ -30,31 +34,32 @@ pub(super) fn to_backend(
     now: u32,
 ) -> Result<Found, Reason> {
     let alive = backend_keeps(&flow);
-    if packet.protocol == Protocol::UDP {
+    let twin = || key.twin(Direction::ToBackend, flow.far, flow.far_port);
+    let is_tcp = packet.protocol == Protocol::TCP;
+    if !is_tcp {
         if !alive || flow.is_idle(now, UDP_IDLE) {
+            forget(key, &twin());
             return Ok(Found::Restart(Fresh::PLAIN));
         }
-        if flow.replied != 0 {
-            promote(&flow, packet, key, now);
-        }
-        return Ok(Found::Known(route(&flow)));
-    }
-    if packet.flags.opens() {
+    } else if packet.flags.opens() {
         if flow.reset != 0 {
+            forget(key, &twin());
             // Refused: the next backend, if the client has not been told yet.
             let refusals = if flow.refusals < MAX_REFUSALS { flow.refusals + 1 } else { 0 };
             return Ok(Found::Restart(Fresh { avoid: flow.backend, refusals }));
         }
         if !alive || flow.is_idle(now, NEW_IDLE) {
+            forget(key, &twin());
             return Ok(Found::Restart(Fresh::PLAIN));
         }
         // A retransmission.
         return Ok(Found::Known(route(&flow)));
-    }
-    if !alive {
+    } else if !alive {
         return Err(gone(packet));
     }
-    if flow.replied != 0 && packet.flags.has(TcpFlags::ACK) && proves(frame, packet, &flow) {
+    let proved = flow.replied != 0
+        && (!is_tcp || packet.flags.has(TcpFlags::ACK) && proves(frame, packet, &flow));
+    if proved {
         promote(&flow, packet, key, now);
     }
     Ok(Found::Known(route(&flow)))
@@ -69,39 +74,45 @@ pub(super) fn to_client(
     packet: &Packet,
     key: &FlowKey,
 ) -> Found {
-    if flow.replied == 0 {
-        let twin = key.twin(Direction::ToClient, flow.far, flow.far_port);
-        let twin = NEW_FLOWS.get_ptr_mut(twin);
-        if packet.flags.has(TcpFlags::RST) {
-            if let Some(twin) = twin {
-                // SAFETY: as in `find`; one byte.
-                unsafe { (*twin).reset = 1 };
-            }
+    let is_tcp = packet.protocol == Protocol::TCP;
+    let refuses = is_tcp && packet.flags.has(TcpFlags::RST) && flow.replied == 0;
+    // Only a SYN-ACK is a TCP answer: a backend whose former connection with the same ports lingers
+    // in TIME-WAIT sends a bare ACK of that one, and may still refuse the next SYN. Every SYN-ACK
+    // is one: the client may have given up, and begun again with the same ports.
+    let answers =
+        if is_tcp { packet.flags.has(TcpFlags::SYN | TcpFlags::ACK) } else { flow.replied == 0 };
+    if !refuses && !answers {
+        return Found::Known(route(&flow));
+    }
+    let twin = NEW_FLOWS.get_ptr_mut(key.twin(Direction::ToClient, flow.far, flow.far_port));
+    if refuses {
+        // SAFETY: as in `find`; one byte.
+        unsafe { (*entry).reset = 1 };
+        if let Some(twin) = twin {
+            // SAFETY: as above.
+            unsafe { (*twin).reset = 1 };
+        }
+        if flow.reset == 0 {
             stats::count_refused(flow.service, flow.backend);
-            let retry = twin.is_some()
-                && flow.refusals < MAX_REFUSALS
-                && has_alternatives(&flow, packet.protocol);
-            return Found::Known(Route { retry, ..route(&flow) });
-        } else if packet.protocol != Protocol::TCP
-            || packet.flags.has(TcpFlags::SYN | TcpFlags::ACK)
-        {
-            // Only this is an answer: a backend whose former connection with the same ports lingers
-            // in TIME-WAIT sends a bare ACK of that one, and may still refuse the next SYN.
-            if let Some(twin) = twin {
-                // "If the ACK acknowledges our SYN": the client's must be the backend's sequence
-                // number plus one (RFC 9293 section 3.5). Written before `replied` is set; another
-                // CPU that sees it late merely promotes the flow one packet later.
-                let expected = sequence(frame, packet).wrapping_add(1);
-                // SAFETY: as in `find`; one aligned word and one byte.
-                unsafe {
-                    (*twin).expected_ack = expected;
-                    (*twin).replied = 1;
-                }
-            }
-            // SAFETY: as in `find`; one byte.
-            unsafe { (*entry).replied = 1 };
+        }
+        let retry = twin.is_some()
+            && flow.refusals < MAX_REFUSALS
+            && has_alternatives(&flow, packet.protocol);
+        return Found::Known(Route { retry, ..route(&flow) });
+    }
+    if let Some(twin) = twin {
+        // "If the ACK acknowledges our SYN": the client's must be the backend's sequence number
+        // plus one (RFC 9293 section 3.5). Written before `replied` is set; another CPU that sees it
+        // late merely promotes the flow one packet later.
+        let expected = sequence(frame, packet).wrapping_add(1);
+        // SAFETY: as in `find`; one aligned word and one byte.
+        unsafe {
+            (*twin).expected_ack = expected;
+            (*twin).replied = 1;
         }
     }
+    // SAFETY: as in `find`; one byte.
+    unsafe { (*entry).replied = 1 };
     Found::Known(route(&flow))
 }
 

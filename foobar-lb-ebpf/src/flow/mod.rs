@@ -22,7 +22,7 @@ use foobar_lb_common::{
     net::{Ip4, Port, Protocol},
 };
 
-pub use record::remember;
+pub use record::{is_taken, remember};
 
 use crate::{
     ctx::Frame,

@@ -4,6 +4,7 @@ use foobar_lb_common::{
     Reason,
     limits::NEW_IDLE,
     map::{Direction, Flow, FlowKey},
+    net::Protocol,
 };
 
 use super::Route;
@@ -12,13 +13,12 @@ use crate::{
     parse::{Packet, TcpFlags},
 };
 
-/// Remembers a new flow, for both directions, as not established yet.
+/// Remembers a new flow, for both directions, as not established yet. The backend's tuple must be
+/// free (see [`is_taken`]); what is over on it is forgotten.
 ///
 /// # Errors
 ///
-/// [`Reason::PortCollision`] when the backend already talks with this client address and port
-/// for another service (or through another service address); [`Reason::FlowTable`] when the table
-/// refuses.
+/// [`Reason::FlowTable`] when the table refuses.
 #[inline(always)]
 pub fn remember(
     key: &FlowKey,
@@ -28,8 +28,10 @@ pub fn remember(
     now: u32,
 ) -> Result<(), Reason> {
     let twin = key.twin(Direction::ToBackend, route.far, route.far_port);
-    if is_taken(&twin, key, now) {
-        return Err(Reason::PortCollision);
+    // The old entries would lead the new flow's answers to the other service, and the old flow's
+    // stragglers into the new one's connection.
+    if let Some(holder) = holder(&twin) {
+        forget(&holder, &twin);
     }
     let to_backend = Flow {
         backend: route.backend,
@@ -52,27 +54,58 @@ pub fn remember(
     NEW_FLOWS.insert(key, to_backend, 0).map_err(|_| Reason::FlowTable)
 }
 
-/// Whether the backend's tuple `twin` is in use for another service than `key`'s.
+/// Whether a flow of another service than `key`'s has the backend's tuple that `key`'s would have
+/// with `route`: the backend talks with the same client address and port for that service.
 #[inline(always)]
-fn is_taken(twin: &FlowKey, key: &FlowKey, now: u32) -> bool {
-    let other_service =
-        |flow: &Flow| flow.far != key.destination || flow.far_port != key.destination_port;
+pub fn is_taken(key: &FlowKey, route: &Route, now: u32) -> bool {
+    let twin = key.twin(Direction::ToBackend, route.far, route.far_port);
     // SAFETY: read at once, as in `find`.
-    if let Some(flow) = unsafe { FLOWS.get(twin) }
-        && other_service(flow)
-        && !flow.is_replaceable(key.protocol, now)
-    {
-        return true;
+    if let Some(flow) = unsafe { FLOWS.get(twin) } {
+        // Established, so what `new_flows` holds is left from its handshake.
+        let holder = twin.twin(Direction::ToClient, flow.far, flow.far_port);
+        return holder != *key && !is_over(flow, || holder, key.protocol, now);
     }
-    // SAFETY: read at once, as in `find`.
-    if let Some(flow) = unsafe { NEW_FLOWS.get(twin) }
-        && other_service(flow)
-        && !flow.is_closed()
-        && !flow.is_idle(now, NEW_IDLE)
-    {
-        return true;
+    // SAFETY: as above.
+    if let Some(flow) = unsafe { NEW_FLOWS.get(twin) } {
+        let holder = twin.twin(Direction::ToClient, flow.far, flow.far_port);
+        let over = |flow: &Flow| flow.is_closed() || flow.is_idle(now, NEW_IDLE);
+        // SAFETY: as above.
+        return holder != *key
+            && !(over(flow) && unsafe { NEW_FLOWS.get(holder) }.is_none_or(over));
     }
     false
+}
+
+/// The client's key of the flow that has the backend's tuple `twin`.
+#[inline(always)]
+fn holder(twin: &FlowKey) -> Option<FlowKey> {
+    // SAFETY: read at once, as in `find`.
+    let flow = unsafe { FLOWS.get(twin).or_else(|| NEW_FLOWS.get(twin)) }?;
+    Some(twin.twin(Direction::ToClient, flow.far, flow.far_port))
+}
+
+/// Whether an established flow is over, by the entry of either direction: `partner` is the other
+/// direction's key, and is asked only when this one is silent.
+#[inline(always)]
+pub(super) fn is_over(
+    flow: &Flow,
+    partner: impl Fn() -> FlowKey,
+    protocol: Protocol,
+    now: u32,
+) -> bool {
+    let over = |flow: &Flow| flow.is_replaceable(protocol, now);
+    // SAFETY: read at once, as in `find`.
+    over(flow) && unsafe { FLOWS.get(partner()) }.is_none_or(over)
+}
+
+/// Forgets both directions of a flow, in both tables.
+#[inline(always)]
+pub(super) fn forget(to_backend: &FlowKey, to_client: &FlowKey) {
+    // None of them needs to be there.
+    let _ = FLOWS.remove(to_backend);
+    let _ = FLOWS.remove(to_client);
+    let _ = NEW_FLOWS.remove(to_backend);
+    let _ = NEW_FLOWS.remove(to_client);
 }
 
 /// Makes both directions of a flow established. Should a table refuse, the next packet tries again.
