@@ -39,16 +39,19 @@ pub fn backend(
     if service.table_len == 0 {
         return Err(Reason::NoBackend);
     }
+    let first = first_slot(service, key);
     let mut chosen = Err(Reason::Inconsistent);
-    for attempt in 0..SELECT_TRIES {
-        let slot = service.table_start + pick(service, key, attempt);
+    let mut attempt = 0;
+    while attempt < SELECT_TRIES {
+        let slot = service.table_start + first.wrapping_add(attempt) % service.table_len;
+        attempt += 1;
         let Some(&id) = SLOTS.get(slot) else { continue };
         let Some(backend) = BACKENDS.get(id) else { continue };
         // Between two updates of the maps a slot may be stale; the backend's own entry decides.
         if backend.service != service.id || backend.state != BackendState::Up as u8 {
             continue;
         }
-        if id == fresh.avoid && attempt + 1 < SELECT_TRIES {
+        if id == fresh.avoid && attempt < SELECT_TRIES {
             continue;
         }
         let route = Route {
@@ -66,35 +69,34 @@ pub fn backend(
         chosen = Ok((route, backend.generation));
         break;
     }
+    // For every service: asking which ones heed it costs more than the store.
+    take_turns(service, first.wrapping_add(attempt));
     let (route, generation) = chosen?;
     flow::remember(key, &route, generation, fresh.refusals, now)?;
     stats::count_new_flow(route.service, route.backend);
     Ok(route)
 }
 
-/// The slot of a new flow; `attempt` counts those that were no good.
+/// The slot that is tried first, before it is reduced to the table's length; those behind it come
+/// next.
 #[inline(always)]
-fn pick(service: &Service, key: &FlowKey, attempt: u32) -> u32 {
-    let hash = if service.pick == Pick::Flow as u8 {
-        hash::flow(key)
+fn first_slot(service: &Service, key: &FlowKey) -> u32 {
+    if service.pick == Pick::Flow as u8 {
+        hash::upper(hash::flow(key))
     } else if service.pick == Pick::Source as u8 {
-        hash::source(key.source)
+        hash::upper(hash::source(key.source))
     } else {
-        return next_slot(service);
-    };
-    // Another attempt is another hash: the same one for the same flow on every balancer.
-    let hash = if attempt == 0 { hash } else { hash::mix(hash.wrapping_add(attempt as u64)) };
-    hash::slot(hash, service.table_len)
+        // Round-robin: each CPU walks the table on its own, so that no CPU waits for another; over
+        // all, shares differ by at most one flow a CPU.
+        CURSORS.get(service.id).copied().unwrap_or(0)
+    }
 }
 
-/// Round-robin: each CPU walks the table on its own, so that no CPU waits for another; over all,
-/// shares differ by at most one flow a CPU.
+/// Notes where this CPU's next turn begins.
 #[inline(always)]
-fn next_slot(service: &Service) -> u32 {
-    let Some(cursor) = CURSORS.get_ptr_mut(service.id) else { return 0 };
-    // SAFETY: this CPU's own entry of an array.
-    let position = unsafe { *cursor };
-    // SAFETY: as above.
-    unsafe { *cursor = position.wrapping_add(1) };
-    position % service.table_len
+fn take_turns(service: &Service, next: u32) {
+    if let Some(cursor) = CURSORS.get_ptr_mut(service.id) {
+        // SAFETY: this CPU's own entry of an array.
+        unsafe { *cursor = next };
+    }
 }

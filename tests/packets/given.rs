@@ -65,7 +65,18 @@ impl Spec {
 
     /// The backend's weight is 0.
     pub fn weightless(self, backend: At) -> Self {
-        self.edit(backend, |b| b.weight = 0)
+        self.weight(backend, 0)
+    }
+
+    /// The backend has this weight.
+    pub fn weight(self, backend: At, weight: u32) -> Self {
+        self.edit(backend, |b| b.weight = weight)
+    }
+
+    /// The service has this scheduler.
+    pub fn scheduler(mut self, scheduler: Scheduler) -> Self {
+        self.service.scheduler = scheduler;
+        self
     }
 
     /// The backend has failed its probes.

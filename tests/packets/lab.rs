@@ -2,7 +2,7 @@
 //! real program, loaded and attached. Nothing has a name outside, nothing is pinned: with the
 //! thread all of it is gone.
 
-use std::thread;
+use std::{collections::HashMap, net::Ipv4Addr, thread};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use foobar_lb::{
@@ -29,6 +29,8 @@ use crate::{
 
 const SERVICES: u32 = 4;
 const BACKENDS: u32 = 16;
+/// Two maglev tables, old and new.
+const SLOTS: u32 = 300_000;
 
 /// The loaded program between its two interfaces.
 pub struct Lab {
@@ -84,7 +86,8 @@ impl Lab {
         stay_on_this_cpu()?;
         let [client_side, backend_side] = network::build(machine)?;
         let (flows, new_flows) = machine.flows;
-        let limits = Limits { services: SERVICES, backends: BACKENDS, flows, new_flows };
+        let limits =
+            Limits { services: SERVICES, backends: BACKENDS, slots: SLOTS, flows, new_flows };
         let dataplane = Dataplane::load(&LoadOptions { limits, ..LoadOptions::default() })?;
         let mut lab = Self { dataplane, limits, client_side, backend_side };
         for &side in &machine.attached {
@@ -185,6 +188,13 @@ impl Lab {
         let service = self.service_id(protocol, at)?;
         let index = self.dataplane.image()?.index();
         index.backend(service, endpoint(backend)).context("no such backend")
+    }
+
+    /// The backends of all flows that are not established yet, by the client's key.
+    pub fn backends_of_new_flows(&self) -> Result<HashMap<FlowKey, Ipv4Addr>> {
+        let flows = self.dataplane.flows()?;
+        let to_backends = flows.iter().filter(|e| !e.established && e.flow.is_to_backend());
+        Ok(to_backends.map(|entry| (entry.key, entry.flow.far.into())).collect())
     }
 
     /// The entry of one of the flow tables for packets from `from` to `to`.

@@ -39,7 +39,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn measure(name: &str, log_packets: bool, budget: ProgramFigures) -> Result<()> {
-    let limits = Limits { services: 4, backends: 16, flows: 100, new_flows: 100 };
+    let limits = Limits { services: 4, backends: 16, slots: 64, flows: 100, new_flows: 100 };
     let options = LoadOptions { limits, log_packets, ..LoadOptions::default() };
     let figures = on_a_thread(|| Ok(Dataplane::load(&options)?.figures()?))?;
     let rows = [

@@ -24,6 +24,7 @@ topics! {
     truncated
     checksums
     guard
+    schedulers
     scheduling
     handshake
     closing
