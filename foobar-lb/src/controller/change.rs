@@ -4,7 +4,7 @@
 use crate::{
     api::types::{BackendChange, Changed, EventKind, NewBackend, NewService},
     config::{
-        self,
+        self, LoadError,
         edit::{Edit, EditError},
     },
     model::{BackendId, Config, Endpoint, Service},
@@ -122,8 +122,13 @@ impl Controller {
     }
 
     fn try_reload(&mut self) -> Result<String, ChangeError> {
-        let (text, config) = config::load(&self.file.path)
-            .map_err(|error| ChangeError::Invalid(error.to_string()))?;
+        let (text, config) = config::load(&self.file.path).map_err(|error| {
+            ChangeError::Invalid(match error {
+                // One line an error: this goes to logs, events and programs.
+                LoadError::Invalid(errors) => errors.lines().collect::<Vec<_>>().join("\n"),
+                other => other.to_string(),
+            })
+        })?;
         if config.limits != self.config.limits {
             return Err(ChangeError::Conflict(format!(
                 "{}: [limits] sizes the kernel's maps and cannot change while they are loaded; \

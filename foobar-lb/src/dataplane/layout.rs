@@ -15,6 +15,9 @@ use crate::{model::Limits, plan};
 /// The folder of all pins, below which there is one folder a layout version.
 pub const PIN_ROOT: &str = "/sys/fs/bpf/foobar-lb";
 
+/// A map that programs may not write; `include/uapi/linux/bpf.h`.
+const BPF_F_RDONLY_PROG: u32 = 1 << 7;
+
 /// One map: its name and shape.
 pub(super) struct MapLayout {
     pub(super) name: &'static str,
@@ -61,6 +64,13 @@ pub(super) fn maps(limits: &Limits) -> Vec<MapLayout> {
 }
 
 impl MapLayout {
+    /// Flags that the kernel sets by itself: it lets no program write a device map
+    /// (`dev_map_init_map` in
+    /// <https://github.com/torvalds/linux/blob/v6.12/kernel/bpf/devmap.c>).
+    fn kernel_flags(&self) -> u32 {
+        if self.kind == MapType::DevMapHash { BPF_F_RDONLY_PROG } else { 0 }
+    }
+
     /// Compares a pinned map, if there is one. The kernel would hand out a map of any shape, and
     /// reading one of another shape would be reading past its end.
     pub(super) fn check_pin(&self, path: &Path) -> Result<(), DataplaneError> {
@@ -83,7 +93,7 @@ impl MapLayout {
             ("keys of bytes:", info.key_size(), self.key_size as u32),
             ("values of bytes:", info.value_size(), self.value_size as u32),
             ("a number of entries:", info.max_entries(), self.entries),
-            ("flags", info.map_flags(), 0),
+            ("flags", info.map_flags() & !self.kernel_flags(), 0),
         ];
         for (what, found, wanted) in figures {
             if found != wanted {
@@ -102,4 +112,44 @@ impl MapLayout {
 /// The folder for this layout's pins.
 pub(super) fn version_folder(root: &Path) -> PathBuf {
     root.join(format!("v{LAYOUT_VERSION}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A map type as bpftool and the manual write it.
+    fn kind(kind: MapType) -> &'static str {
+        match kind {
+            MapType::Array => "array",
+            MapType::DevMapHash => "devmap_hash",
+            MapType::Hash => "hash",
+            MapType::LruHash => "lru_hash",
+            MapType::PerCpuArray => "percpu_array",
+            other => panic!("{other:?}: give it a name here"),
+        }
+    }
+
+    /// The table between `<!-- maps -->` and `<!-- end -->`: name, kind, sizes of key and value,
+    /// and entries by default.
+    #[test]
+    fn the_manual_has_every_map() {
+        let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/maps.md");
+        let text = fs::read_to_string(manual).expect("docs/maps.md is there");
+        let (_, part) = text.split_once("<!-- maps -->\n").expect("the table begins");
+        let (part, _) = part.split_once("<!-- end -->").expect("the table ends");
+        let rows: Vec<&str> = part.lines().skip(2).collect();
+        let maps = maps(&Limits::default());
+        assert_eq!(rows.len(), maps.len(), "one row a map");
+        for (row, map) in rows.iter().zip(&maps) {
+            let MapLayout { name, key_size, value_size, entries, .. } = map;
+            let wanted = format!(
+                "| `{name}` | {} | {key_size} | {value_size} | {entries} |",
+                kind(map.kind)
+            );
+            assert!(row.starts_with(&wanted), "{row}\nshould begin with\n{wanted}");
+        }
+    }
 }
