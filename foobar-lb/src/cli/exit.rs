@@ -32,7 +32,10 @@ pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
     if error.downcast_ref::<Reported>().is_some() {
         return ExitCode::from(1);
     }
-    eprintln!("foobar-lb: {}", whole(&error));
+    let text = whole(&error);
+    // Errors in the configuration come as a compiler shows them, with a heading of their own.
+    let prefix = if text.starts_with("error: ") { "" } else { "foobar-lb: " };
+    eprintln!("{prefix}{text}");
     if error.downcast_ref::<NoService>().is_some() {
         return ExitCode::from(4);
     }

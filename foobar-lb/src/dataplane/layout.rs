@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use aya::maps::{MapInfo, MapType};
+use aya::maps::{
+    MapInfo, MapType,
+    MapType::{Array, DevMapHash, Hash, LruHash, PerCpuArray},
+};
 use foobar_lb_common::{
     Reason,
     limits::{LAYOUT_VERSION, MAX_INTERFACES},
@@ -25,43 +28,48 @@ pub(super) struct MapLayout {
     key_size: usize,
     value_size: usize,
     pub(super) entries: u32,
-    /// Whether the size comes from the configuration.
-    pub(super) sized: bool,
+    /// The key below `[limits]` that the size comes from; `None`: it is fixed.
+    pub(super) limit: Option<&'static str>,
 }
 
 /// Every map of the packet path that outlives a controller.
 pub(super) fn maps(limits: &Limits) -> Vec<MapLayout> {
-    let map = |name, kind, key_size, value_size, entries| MapLayout {
+    let map = |name, kind, key_size, value_size, limit, entries| MapLayout {
         name,
         kind,
         key_size,
         value_size,
         entries,
-        sized: true,
+        limit,
     };
-    let services = limits.services;
+    let &Limits { services, backends, flows, new_flows } = limits;
+    // Two entries a flow.
+    let pairs = |flows: u32| flows.saturating_mul(FLOW_ENTRIES);
+    let (key, flow, traffic) = (size_of::<FlowKey>(), size_of::<Flow>(), size_of::<Traffic>());
+    let by = Some;
     vec![
-        map("services", MapType::Hash, size_of::<ServiceKey>(), size_of::<Service>(), services),
-        map("slots", MapType::Array, 4, 4, plan::slot_count(limits)),
-        map("backends", MapType::Array, 4, size_of::<Backend>(), limits.backends),
-        MapLayout { sized: false, ..map("devices", MapType::DevMapHash, 4, 8, MAX_INTERFACES) },
-        map("flows", MapType::LruHash, size_of::<FlowKey>(), size_of::<Flow>(), limits.flows * 2),
         map(
-            "new_flows",
-            MapType::LruHash,
-            size_of::<FlowKey>(),
-            size_of::<Flow>(),
-            limits.new_flows * 2,
+            "services",
+            Hash,
+            size_of::<ServiceKey>(),
+            size_of::<Service>(),
+            by("services"),
+            services,
         ),
-        map("cursors", MapType::PerCpuArray, 4, 4, services),
-        MapLayout {
-            sized: false,
-            ..map("reasons", MapType::PerCpuArray, 4, 8, Reason::COUNT as u32)
-        },
-        map("service_stats", MapType::PerCpuArray, 4, size_of::<Traffic>(), services),
-        map("backend_stats", MapType::PerCpuArray, 4, size_of::<Traffic>(), limits.backends),
+        map("slots", Array, 4, 4, by("backends"), plan::slot_count(limits)),
+        map("backends", Array, 4, size_of::<Backend>(), by("backends"), backends),
+        map("devices", DevMapHash, 4, 8, None, MAX_INTERFACES),
+        map("flows", LruHash, key, flow, by("flows"), pairs(flows)),
+        map("new_flows", LruHash, key, flow, by("new_flows"), pairs(new_flows)),
+        map("cursors", PerCpuArray, 4, 4, by("services"), services),
+        map("reasons", PerCpuArray, 4, 8, None, Reason::COUNT as u32),
+        map("service_stats", PerCpuArray, 4, traffic, by("services"), services),
+        map("backend_stats", PerCpuArray, 4, traffic, by("backends"), backends),
     ]
 }
+
+/// Entries of the flow tables that a flow takes: one a direction.
+const FLOW_ENTRIES: u32 = 2;
 
 impl MapLayout {
     /// Flags that the kernel sets by itself: it lets no program write a device map
@@ -87,6 +95,17 @@ impl MapLayout {
                 what: "the type",
                 found: format!("{kind:?}"),
                 wanted: format!("{:?}", self.kind),
+            });
+        }
+        if let Some(limit) = self.limit
+            && info.max_entries() != self.entries
+        {
+            let factor = if self.kind == LruHash { FLOW_ENTRIES } else { 1 };
+            return Err(DataplaneError::OtherLimit {
+                path: path.to_owned(),
+                limit,
+                found: info.max_entries() / factor,
+                wanted: self.entries / factor,
             });
         }
         let figures = [
