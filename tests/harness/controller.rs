@@ -100,6 +100,12 @@ impl FoobarLb {
 pub struct Status {
     /// The controller's pid.
     pub pid: u32,
+    /// Whether it took over a packet path that was running.
+    pub adopted: bool,
+    /// Where the configuration comes from.
+    pub config: Config,
+    /// What is wrong between the controller and the kernel, if anything.
+    pub fault: Option<String>,
     /// Where the packet path is attached.
     pub interfaces: Vec<Interface>,
     /// In the order of the configuration.
@@ -108,13 +114,24 @@ pub struct Status {
     pub events: Vec<Event>,
 }
 
+/// The configuration.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Config {
+    /// The file.
+    pub path: String,
+    /// Counts the configurations in force since the controller started.
+    pub revision: u64,
+    /// Why the file's last version is not in force.
+    pub error: Option<String>,
+}
+
 /// A NIC.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Interface {
     /// Its name.
     pub name: String,
-    /// `native` or `generic`.
-    pub xdp_mode: String,
+    /// `native` or `generic`; `None`: the packet path does not run there.
+    pub xdp_mode: Option<String>,
     /// `up`, `down` or `missing`.
     pub state: String,
 }
@@ -185,6 +202,18 @@ impl Status {
         Ok(())
     }
 
+    /// A NIC by its name.
+    pub fn interface(&self, name: &str) -> Result<&Interface> {
+        let found = self.interfaces.iter().find(|interface| interface.name == name);
+        found.with_context(|| format!("status knows no interface {name}"))
+    }
+
+    /// A service by its name.
+    pub fn service(&self, name: &str) -> Result<&Service> {
+        let found = self.services.iter().find(|service| service.name == name);
+        found.with_context(|| format!("status knows no service {name}"))
+    }
+
     /// A backend by its address, in whichever service it is first.
     pub fn backend(&self, address: &str) -> Result<&Backend> {
         let mut all = self.services.iter().flat_map(|service| &service.backends);
@@ -194,7 +223,8 @@ impl Status {
 
     /// The mode of the packet path: `native`, `generic`, or both joined by a comma.
     pub fn xdp_mode(&self) -> String {
-        let mut modes: Vec<&str> = self.interfaces.iter().map(|i| i.xdp_mode.as_str()).collect();
+        let mut modes: Vec<&str> =
+            self.interfaces.iter().filter_map(|i| i.xdp_mode.as_deref()).collect();
         modes.sort_unstable();
         modes.dedup();
         modes.join(",")
@@ -249,6 +279,8 @@ pub struct BackendStats {
 pub struct Counters {
     /// Flows that were given a backend.
     pub new_flows: u64,
+    /// Connections that the backend refused.
+    pub refused: u64,
     /// Packets from clients.
     pub packets_in: u64,
     /// Bytes from clients.
@@ -268,4 +300,26 @@ pub struct ReasonStats {
     pub verdict: String,
     /// Packets.
     pub packets: u64,
+}
+
+impl Stats {
+    /// A service's counters, by its name.
+    pub fn service(&self, name: &str) -> Result<&ServiceStats> {
+        let found = self.services.iter().find(|service| service.name == name);
+        found.with_context(|| format!("stats know no service {name}"))
+    }
+
+    /// The packets that met their end for a reason, by its name.
+    pub fn reason(&self, name: &str) -> Result<u64> {
+        let found = self.reasons.iter().find(|reason| reason.name == name);
+        Ok(found.with_context(|| format!("stats know no reason {name}"))?.packets)
+    }
+}
+
+impl ServiceStats {
+    /// The flows that a backend was given, by its address.
+    pub fn new_flows_of(&self, address: &str) -> Result<u64> {
+        let found = self.backends.iter().find(|backend| backend.address == address);
+        Ok(found.with_context(|| format!("stats know no backend {address}"))?.counters.new_flows)
+    }
 }

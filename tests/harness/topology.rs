@@ -154,6 +154,18 @@ impl Topology {
         self.switch.ip(&format!("link set {} up", self.port(backend)?))
     }
 
+    /// Takes the NIC of the backends' side out of a balancer with two arms.
+    pub fn remove_nic(&self) -> Result<()> {
+        ensure!(self.arms == Arms::Two, "with one arm nothing would be left");
+        self.balancer.ip("link del eth1")
+    }
+
+    /// Puts that NIC back: the same name and addresses, a new interface to the kernel.
+    pub fn insert_nic(&self) -> Result<()> {
+        plug(&self.switch, "lb", &self.balancer, "eth1", [2, 1])?;
+        self.balancer.ip(&format!("addr add {BALANCER_BACKEND_SIDE}/24 dev eth1"))
+    }
+
     /// Makes the balancer forget every neighbour that is not permanent.
     pub fn flush_neighbours(&self) -> Result<()> {
         self.balancer.ip("neigh flush all")

@@ -1,6 +1,9 @@
 //! The client's side, for the command line: one request a connection.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, StatusCode, body::Bytes, client::conn::http1, header};
@@ -15,11 +18,7 @@ use super::types::Problem;
 #[derive(Debug, Error)]
 pub enum ClientError {
     /// Nobody listens.
-    #[error(
-        "no controller answers on {}: {source}; start one with `foobar-lb run`{}",
-        path.display(),
-        if source.kind() == io::ErrorKind::PermissionDenied { " (only root may talk to it)" } else { "" }
-    )]
+    #[error("{}", no_controller(path, source))]
     NoController {
         /// The socket.
         path: PathBuf,
@@ -113,4 +112,14 @@ impl Client {
 
 fn broken(error: impl std::fmt::Display) -> ClientError {
     ClientError::Broken(error.to_string())
+}
+
+fn no_controller(path: &Path, source: &io::Error) -> String {
+    let path = path.display();
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => {
+            format!("only root may talk to the controller on {path}: {source}")
+        }
+        _ => format!("no controller answers on {path}: {source}; start one with `foobar-lb run`"),
+    }
 }

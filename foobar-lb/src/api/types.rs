@@ -41,6 +41,8 @@ pub struct Status {
 pub struct ConfigStatus {
     /// The file.
     pub path: String,
+    /// Whether there was a file when the configuration was read: the first change makes one.
+    pub exists: bool,
     /// Counts the configurations that were in force since the controller started.
     pub revision: u64,
     /// Why the file's last version is not in force.

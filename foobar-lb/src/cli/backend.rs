@@ -6,7 +6,9 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 
 use super::{
-    Format, output,
+    Format,
+    exit::NoService,
+    output,
     service::{encode, tell},
     word,
 };
@@ -147,11 +149,10 @@ async fn list(client: &Client, service: Option<&str>, format: Format) -> anyhow:
     if let Some(name) = service {
         let names: Vec<_> = status.services.iter().map(|s| s.name.clone()).collect();
         status.services.retain(|service| service.name == name);
-        anyhow::ensure!(
-            !status.services.is_empty(),
-            "there is no service `{name}`; there are: {}",
-            names.join(", ")
-        );
+        if status.services.is_empty() {
+            let there = names.join(", ");
+            return Err(NoService { name: name.to_owned(), there }.into());
+        }
     }
     match format {
         Format::Json => {

@@ -6,7 +6,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Format, exit::Reported, output};
-use crate::config::{self, LoadError};
+use crate::{
+    config::{self, LoadError},
+    text::count,
+};
 
 /// The arguments of `check`.
 #[derive(Debug, Args)]
@@ -37,8 +40,4 @@ pub(super) fn run(arguments: &Arguments, format: Format) -> anyhow::Result<()> {
         }
         (Err(error), _) => Err(error.into()),
     }
-}
-
-fn count(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }

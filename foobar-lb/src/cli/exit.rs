@@ -18,12 +18,27 @@ Exit codes:
 #[error("the configuration has errors")]
 pub(super) struct Reported;
 
+/// A list was asked for of a service that the controller does not have.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no service `{name}`; there are: {there}")]
+pub(super) struct NoService {
+    pub(super) name: String,
+    /// The names of those that are there.
+    pub(super) there: String,
+}
+
 pub(super) fn code(result: anyhow::Result<()>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     if error.downcast_ref::<Reported>().is_some() {
         return ExitCode::from(1);
     }
-    eprintln!("foobar-lb: {}", whole(&error));
+    let text = whole(&error);
+    // Errors in the configuration come as a compiler shows them, with a heading of their own.
+    let prefix = if text.starts_with("error: ") { "" } else { "foobar-lb: " };
+    eprintln!("{prefix}{text}");
+    if error.downcast_ref::<NoService>().is_some() {
+        return ExitCode::from(4);
+    }
     match error.downcast_ref::<ClientError>() {
         Some(ClientError::NoController { .. }) => ExitCode::from(3),
         Some(ClientError::Refused(_)) => ExitCode::from(4),

@@ -22,16 +22,19 @@ use crate::{
 
 pub use exit::EXIT_CODES;
 
+/// The heading of the options that every subcommand takes.
+const GLOBAL: &str = "Global options";
+
 /// foobar-lb: a layer-4 load balancer in XDP.
 #[derive(Debug, Parser)]
 #[command(name = "foobar-lb", version, about, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
     /// The controller's Unix socket
-    #[arg(long, global = true, value_name = "PATH", default_value = SOCKET)]
+    #[arg(long, global = true, value_name = "PATH", default_value = SOCKET, help_heading = GLOBAL)]
     socket: PathBuf,
 
     /// How lists and answers are printed
-    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table)]
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = GLOBAL)]
     output: Format,
 
     #[command(subcommand)]

@@ -23,8 +23,9 @@ pub(super) async fn run(client: &Client, format: Format) -> anyhow::Result<()> {
 fn table(status: &Status) -> String {
     let mut parts = Vec::new();
     let config = match &status.config.error {
+        None if !status.config.exists => "not there yet; the first change makes it".to_owned(),
         None => "in force".to_owned(),
-        Some(error) => format!("the file is NOT in force: {error}"),
+        Some(error) => format!("the file is NOT in force:\n  {}", error.replace('\n', "\n  ")),
     };
     parts.push(format!(
         "foobar-lb {}  pid {}  up {}{}\nconfig {} (revision {}): {config}",
@@ -60,7 +61,8 @@ fn table(status: &Status) -> String {
     }
     if !status.unreachable.is_empty() {
         let lines = status.unreachable.iter().map(|u| format!("{}: {}", u.address, u.why));
-        parts.push(lines.collect::<Vec<_>>().join("\n"));
+        let lines = lines.collect::<Vec<_>>().join("\n  ");
+        parts.push(format!("OUT OF REACH, packets for them are left to the kernel:\n  {lines}"));
     }
     parts.push(events(&status.events));
     parts.join("\n\n")

@@ -4,13 +4,14 @@
 use crate::{
     api::types::{BackendChange, Changed, EventKind, NewBackend, NewService},
     config::{
-        self,
+        self, LoadError,
         edit::{Edit, EditError},
     },
     model::{BackendId, Config, Endpoint, Service},
+    text::count,
 };
 
-use super::{ChangeError, Controller, Request};
+use super::{ChangeError, Controller, Request, start::known_health};
 
 impl Controller {
     /// Carries out a request that changes the configuration.
@@ -82,8 +83,7 @@ impl Controller {
         let text = config::edit::apply(old.unwrap_or_default(), edit).map_err(edit_error)?;
         let config = config::parse(&text, &self.file.path.display().to_string())
             .map_err(|errors| ChangeError::Invalid(errors.summary()))?;
-        let image = self
-            .plan(&config)
+        self.plan(&config)
             .map_err(|error| ChangeError::Conflict(format!("nothing was changed: {error}")))?;
         config::store(&self.file.path, old, &text).map_err(|error| match error {
             config::StoreError::Conflict { .. } => ChangeError::Conflict(format!(
@@ -91,7 +91,7 @@ impl Controller {
             )),
             other => ChangeError::Failed(format!("nothing was changed: {other}")),
         })?;
-        self.put_in_force(text, config, image);
+        self.put_in_force(text, config);
         match &self.fault {
             None => Ok(()),
             Some(fault) => Err(ChangeError::Failed(format!(
@@ -111,7 +111,7 @@ impl Controller {
             Err(error) => {
                 let text = error.to_string();
                 let line = text.lines().next().unwrap_or_default();
-                self.log.push(
+                self.log.warn(
                     EventKind::Config,
                     format!("the configuration was not reloaded, the last good one stays: {line}"),
                 );
@@ -122,8 +122,13 @@ impl Controller {
     }
 
     fn try_reload(&mut self) -> Result<String, ChangeError> {
-        let (text, config) = config::load(&self.file.path)
-            .map_err(|error| ChangeError::Invalid(error.to_string()))?;
+        let (text, config) = config::load(&self.file.path).map_err(|error| {
+            ChangeError::Invalid(match error {
+                // One line an error: this goes to logs, events and programs.
+                LoadError::Invalid(errors) => errors.lines().collect::<Vec<_>>().join("\n"),
+                other => other.to_string(),
+            })
+        })?;
         if config.limits != self.config.limits {
             return Err(ChangeError::Conflict(format!(
                 "{}: [limits] sizes the kernel's maps and cannot change while they are loaded; \
@@ -136,29 +141,30 @@ impl Controller {
             self.file.error = None;
             return Ok("the configuration was reloaded: nothing differs".to_owned());
         }
-        let image = self.plan(&config).map_err(|error| ChangeError::Conflict(error.to_string()))?;
-        self.put_in_force(text, config, image);
+        self.plan(&config).map_err(|error| ChangeError::Conflict(error.to_string()))?;
+        self.put_in_force(text, config);
         let Config { services, .. } = &self.config;
         let backends: usize = services.iter().map(|service| service.backends.len()).sum();
         Ok(format!(
-            "the configuration was reloaded: {} services, {backends} backends",
-            services.len()
+            "the configuration was reloaded: {}, {}",
+            count(services.len(), "service"),
+            count(backends, "backend")
         ))
     }
 
-    fn put_in_force(&mut self, text: String, config: Config, image: crate::plan::Image) {
+    /// Puts a configuration that can be planned in force. Backends that take flows now go on doing
+    /// so until their probes say otherwise, also where the probe or the service's name is new.
+    fn put_in_force(&mut self, text: String, config: Config) {
         self.file.text = Some(text);
         self.file.error = None;
         self.file.revision += 1;
         let sysctls = config.manage_sysctls && !self.config.manage_sysctls;
         self.config = config;
-        self.apply(image);
+        self.monitor.seed(known_health(&self.config, &self.image));
         self.reconcile();
         if sysctls {
             self.ensure_sysctls();
         }
-        // What was probed before keeps its health, and what is new starts unknown: the plan may
-        // differ from the one that was checked above.
         self.replan();
     }
 

@@ -27,6 +27,16 @@ impl EventLog {
             | EventKind::Config
             | EventKind::Interface => log::info!("{text}"),
         }
+        self.keep(kind, text);
+    }
+
+    /// Logs as a warning and keeps an event.
+    pub(super) fn warn(&mut self, kind: EventKind, text: String) {
+        log::warn!("{text}");
+        self.keep(kind, text);
+    }
+
+    fn keep(&mut self, kind: EventKind, text: String) {
         if self.events.len() == KEPT {
             self.events.pop_front();
         }

@@ -24,6 +24,7 @@ impl Controller {
             adopted: self.dataplane.is_adopted(),
             config: ConfigStatus {
                 path: self.file.path.display().to_string(),
+                exists: self.file.text.is_some(),
                 revision: self.file.revision,
                 error: self.file.error.clone(),
             },

@@ -20,6 +20,7 @@ use crate::{
     model::{BackendId, Config},
     plan::{self, Image, PlanError},
     system::{self, Netlink, NetlinkError, NextHops, bpffs, privilege},
+    text::count,
 };
 
 use super::{Command, ConfigFile, Controller, events::EventLog, interfaces::Interface};
@@ -131,7 +132,7 @@ impl Controller {
 
         let (health_sender, health) = mpsc::channel(HEALTH_QUEUE);
         let mut monitor = Monitor::new(health_sender);
-        monitor.seed(adopted_health(&config, &image));
+        monitor.seed(known_health(&config, &image));
         let next_hops = NextHops::start(netlink.clone())?;
         let mut controller = Self {
             started: Instant::now(),
@@ -168,9 +169,9 @@ impl Controller {
     fn tell_start(&mut self) {
         let text = if self.dataplane.is_adopted() {
             format!(
-                "foobar-lb {} took over the running packet path: {} services",
+                "foobar-lb {} took over the running packet path: {}",
                 env!("CARGO_PKG_VERSION"),
-                self.image.services.len()
+                count(self.image.services.len(), "service")
             )
         } else {
             format!("foobar-lb {} loaded the packet path", env!("CARGO_PKG_VERSION"))
@@ -250,9 +251,9 @@ async fn find_interfaces(
     Ok(interfaces)
 }
 
-/// What the maps say of the backends' health: those that took flows are up until proven otherwise,
-/// so that a restart takes nothing out.
-fn adopted_health(config: &Config, image: &Image) -> Vec<(BackendId, Health)> {
+/// What the maps say of the backends' health: those that take flows are up until proven otherwise,
+/// so that neither a restart nor a new configuration takes anything out.
+pub(super) fn known_health(config: &Config, image: &Image) -> Vec<(BackendId, Health)> {
     let index = image.index();
     let mut healths = Vec::new();
     for service in &config.services {

@@ -12,7 +12,7 @@ use aya::programs::{
     xdp::XdpLink,
 };
 
-use super::{Dataplane, DataplaneError, XdpMode, maps::named};
+use super::{Dataplane, DataplaneError, XdpMode, detach::detach, maps::named};
 
 /// An interface that the program is attached to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Dataplane {
             }
             if mode.is_some_and(|wanted| wanted != candidate) {
                 // The operator asks for the other mode: only a new attachment brings it.
-                remove_pin(&path)?;
+                remove_link(&path)?;
             } else if self.take_over(&path)? {
                 self.add_device(interface)?;
                 return Ok(Attachment { interface, mode: candidate, adopted: true });
@@ -57,8 +57,12 @@ impl Dataplane {
             Some(mode) => self.attach_new(interface, name, mode).map(|()| mode)?,
             None => match self.attach_new(interface, name, XdpMode::Native) {
                 Ok(()) => XdpMode::Native,
-                Err(DataplaneError::Attach { source, .. }) if is_unsupported(&source) => {
-                    log::info!("{name}: the driver has no native XDP ({source}); using generic");
+                Err(DataplaneError::Attach { refusal, .. }) if is_unsupported(&refusal) => {
+                    log::warn!(
+                        "{name}: native XDP was refused ({}), using generic, which is slower{}",
+                        said(&refusal),
+                        cure(&refusal, name)
+                    );
                     self.attach_new(interface, name, XdpMode::Generic)?;
                     XdpMode::Generic
                 }
@@ -79,7 +83,7 @@ impl Dataplane {
         if let Some(folder) = &self.pins {
             for (interface, path) in pinned_links(folder)? {
                 if !keep.contains(&interface) {
-                    remove_pin(&path)?;
+                    remove_link(&path)?;
                     gone.push(interface);
                 }
             }
@@ -116,7 +120,7 @@ impl Dataplane {
             Err(ProgramError::SyscallError(error))
                 if matches!(error.io_error.raw_os_error(), Some(libc::ENOLINK | libc::ENODEV)) =>
             {
-                remove_pin(path)?;
+                remove_link(path)?;
                 Ok(false)
             }
             Err(error) => Err(error.into()),
@@ -131,11 +135,12 @@ impl Dataplane {
     ) -> Result<(), DataplaneError> {
         let path = self.link_pin(interface, mode);
         let program = self.program()?;
-        let refused = |source| DataplaneError::Attach {
+        let refused = |refusal| DataplaneError::Attach {
             interface: name.to_owned(),
             mode,
-            cure: cure(&source, name),
-            source,
+            said: said(&refusal),
+            cure: cure(&refusal, name),
+            refusal,
         };
         let id = program.attach_to_if_index(interface, mode.to_aya()).map_err(refused)?;
         let Some(path) = path else { return Ok(()) };
@@ -165,17 +170,25 @@ fn is_unsupported(error: &ProgramError) -> bool {
     }
 }
 
+/// What the kernel said, without the words around it.
+fn said(error: &ProgramError) -> String {
+    match error {
+        ProgramError::SyscallError(error) => error.io_error.to_string(),
+        other => other.to_string(),
+    }
+}
+
 /// What to do about an interface that refuses.
 fn cure(error: &ProgramError, name: &str) -> String {
     let ProgramError::SyscallError(error) = error else { return String::new() };
     match error.io_error.raw_os_error() {
         Some(libc::EBUSY | libc::EEXIST) => format!(
-            "; another XDP program is attached: `ip link show dev {name}` and `bpftool net` name \
-             it, `ip link set dev {name} xdp off` removes it"
+            "; another XDP program is attached: `bpftool net show dev {name}` and `bpftool link` \
+             name it; end what holds it, or, if `ip` attached it, `ip link set dev {name} xdp off`"
         ),
         Some(libc::ERANGE | libc::EINVAL) => format!(
-            "; the driver may refuse the MTU: XDP wants a frame in one page, try \
-             `ip link set dev {name} mtu 3498` or less"
+            "; if the MTU is above 3498, the driver may refuse it (XDP wants a frame in one page): \
+             `ip link set dev {name} mtu 3498`"
         ),
         Some(libc::EPERM) => "; this needs root".to_owned(),
         _ => String::new(),
@@ -201,6 +214,9 @@ fn pinned_links(folder: &Path) -> Result<Vec<(u32, PathBuf)>, DataplaneError> {
         .collect())
 }
 
-fn remove_pin(path: &Path) -> Result<(), DataplaneError> {
-    fs::remove_file(path).map_err(|source| DataplaneError::Io { path: path.to_owned(), source })
+/// Detaches a pinned link, and removes the pin.
+fn remove_link(path: &Path) -> Result<(), DataplaneError> {
+    detach(path)
+        .and_then(|()| fs::remove_file(path))
+        .map_err(|source| DataplaneError::Io { path: path.to_owned(), source })
 }

@@ -67,8 +67,8 @@ pub enum DataplaneError {
     /// A pinned map that this version cannot read, or of another size than configured.
     #[error(
         "the pinned map {} has {what} {found}, and this foobar-lb needs {wanted}; \
-         it was left alone. If the limits in the config changed, restore them; to start afresh, \
-         run `foobar-lb unload`, which forgets all flows", path.display()
+         it was left alone. To start afresh, run `foobar-lb unload`, which forgets all flows",
+        path.display()
     )]
     OtherMap {
         /// The pin.
@@ -80,15 +80,33 @@ pub enum DataplaneError {
         /// What is needed.
         wanted: String,
     },
+    /// A limit that is not what the pinned maps were made with.
+    #[error(
+        "limits.{limit} is {wanted}, but the loaded maps were made for {found} ({}): limits cannot \
+         change while the maps are loaded; restore it, or run `foobar-lb unload`, which forgets all \
+         flows, and start anew", path.display()
+    )]
+    OtherLimit {
+        /// The pin.
+        path: PathBuf,
+        /// The key below `[limits]`.
+        limit: &'static str,
+        /// What the maps were made for.
+        found: u32,
+        /// What is configured.
+        wanted: u32,
+    },
     /// The interface refused the program.
-    #[error("{interface}: the XDP program cannot be attached in {mode} mode: {source}{cure}")]
+    #[error("{interface}: the XDP program cannot be attached in {mode} mode: {said}{cure}")]
     Attach {
         /// The interface's name.
         interface: String,
         /// The mode that was tried.
         mode: super::XdpMode,
         /// What the kernel said.
-        source: aya::programs::ProgramError,
+        refusal: aya::programs::ProgramError,
+        /// The same, in short.
+        said: String,
         /// What to do, beginning with "; ".
         cure: String,
     },

@@ -50,7 +50,7 @@ impl Dataplane {
         let mut loader = EbpfLoader::new();
         let log_level: u8 = if options.log_packets { u8::MAX } else { 0 };
         loader.override_global(LOG_LEVEL, &log_level, false);
-        for map in layouts.iter().filter(|map| map.sized) {
+        for map in layouts.iter().filter(|map| map.limit.is_some()) {
             loader.map_max_entries(map.name, map.entries);
         }
         let mut adopted = false;

@@ -4,6 +4,7 @@
 //! Must never decide anything: it does what [`crate::plan`] says, and reports what is there.
 
 mod attach;
+mod detach;
 mod error;
 mod layout;
 mod load;

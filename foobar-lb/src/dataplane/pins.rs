@@ -11,7 +11,7 @@ use nix::{
     fcntl::{Flock, FlockArg},
 };
 
-use super::DataplaneError;
+use super::{DataplaneError, detach::detach};
 
 /// Keeps other controllers away from a folder of pins, until it is dropped or the process ends.
 pub(super) type PinLock = Flock<File>;
@@ -43,11 +43,24 @@ pub fn unload(root: &Path) -> Result<usize, DataplaneError> {
     };
     let mut removed = 0;
     for version in versions {
-        removed += remove(&version.join("links"))?;
+        let links = version.join("links");
+        detach_all(&links);
+        removed += remove(&links)?;
         removed += remove(&version)?;
     }
     remove(root)?;
     Ok(removed)
+}
+
+/// Detaches the links in a folder, so that no program runs any more when this returns. What is no
+/// link, or cannot be detached, goes with its pin, a moment later.
+fn detach_all(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let link = entry.path();
+        if let Err(error) = detach(&link) {
+            log::warn!("{}: cannot be detached: {error}; removing its pin", link.display());
+        }
+    }
 }
 
 /// Removes a file, or a folder with all that is in it; counts the files.

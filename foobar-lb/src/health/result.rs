@@ -89,9 +89,10 @@ impl CheckResult {
 }
 
 impl fmt::Display for CheckResult {
-    /// `L7STS in 3 ms: 503 Service Unavailable, …`.
+    /// `L7STS in 3.1 ms: 503 Service Unavailable, …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} in {} ms: {}", self.code, self.duration.as_millis(), self.detail)
+        let ms = self.duration.as_secs_f64() * 1000.0;
+        write!(f, "{} in {ms:.1} ms: {}", self.code, self.detail)
     }
 }
 

@@ -80,6 +80,9 @@ fn maglev(entries: &[Entry], size: u32) -> Vec<u32> {
     if entries.is_empty() {
         return Vec::new();
     }
+    // In an order of their own, so that every balancer makes the same table.
+    let mut entries = entries.to_vec();
+    entries.sort_unstable_by_key(|entry| entry.name);
     let mut walks: Vec<Walk> = entries.iter().map(|entry| Walk::new(entry.name, size)).collect();
     let mut table = vec![EMPTY; size as usize];
     let heaviest = entries.iter().map(|entry| u64::from(entry.weight)).max().unwrap_or(1);
@@ -197,6 +200,13 @@ mod tests {
             let (least, most) = (counts.values().min().unwrap(), counts.values().max().unwrap());
             assert!(most - least <= 1, "{n} backends: {least} to {most}");
         }
+    }
+
+    #[test]
+    fn maglev_tables_do_not_depend_on_the_order_of_the_backends() {
+        let forwards = entries(&[1, 2, 3, 4]);
+        let backwards: Vec<Entry> = forwards.iter().rev().cloned().collect();
+        assert_eq!(fill(Scheduler::Maglev, &forwards), fill(Scheduler::Maglev, &backwards));
     }
 
     #[test]

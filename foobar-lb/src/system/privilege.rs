@@ -14,7 +14,7 @@ use thiserror::Error;
 pub enum PrivilegeError {
     /// Another user.
     #[error(
-        "foobar-lb run needs root (it loads BPF programs, attaches them to interfaces and follows the kernel's routes); this is user {uid}: run it with sudo, or as a systemd service"
+        "this needs root (it loads BPF programs, attaches them to interfaces and follows the kernel's routes); this is user {uid}: run it with sudo, or as a systemd service"
     )]
     NotRoot {
         /// The effective user.
