@@ -16,6 +16,9 @@ use crate::{
 cases![tcp_both_ways_and_udp];
 
 const PORT: u16 = 5201;
+/// The share of UDP packets that may be lost, and how often to try.
+const LOSS: f64 = 0.02;
+const ATTEMPTS: u32 = 3;
 
 fn tcp_both_ways_and_udp(lab: &Lab) -> Result<()> {
     let net = Topology::build(&TopologySpec { backends: 1, ..Default::default() })?;
@@ -50,22 +53,31 @@ fn tcp_both_ways_and_udp(lab: &Lab) -> Result<()> {
         ensure!(retransmits * 1448.0 < 0.05 * sent, "{retransmits} retransmits for {sent} bytes");
     }
 
+    let mut runs = 0;
     for (what, args) in [("upload", &[][..]), ("download", &["--reverse"])] {
-        let rate = ["--udp", "--bitrate", "50M"];
-        let end = &iperf(&[&rate[..], args].concat())?["end"]["sum"];
-        let (packets, lost) = (number(&end["packets"])?, number(&end["lost_packets"])?);
-        measured(format!("UDP {what} at 50 Mbit/s: {packets} packets, {lost} lost"));
-        // Two seconds at this rate are some 8,600 packets. A busy machine sends fewer, and iperf3
-        // loses those that it is too slow to take from its socket.
-        ensure!(packets > 2000.0, "only {packets} packets");
-        ensure!(lost < 0.1 * packets, "{lost} of {packets} packets were lost");
+        // iperf3 itself loses what it is too slow to take from its socket, when the machine has other
+        // work. A balancer that loses packets loses them every time.
+        let (mut lost, mut packets) = (1.0, 0.0);
+        for _ in 0..ATTEMPTS {
+            runs += 1;
+            let rate = ["--udp", "--bitrate", "50M"];
+            let end = &iperf(&[&rate[..], args].concat())?["end"]["sum"];
+            (lost, packets) = (number(&end["lost_packets"])?, number(&end["packets"])?);
+            measured(format!("UDP {what} at 50 Mbit/s: {packets} packets, {lost} lost"));
+            if lost < LOSS * packets {
+                break;
+            }
+        }
+        // Two seconds at this rate are some 8,600 packets.
+        ensure!(packets > 2000.0, "{what}: only {packets} packets");
+        ensure!(lost < LOSS * packets, "{what}: {lost} of {packets} packets were lost, again");
     }
 
     let stats = lb.stats()?;
     let (tcp, udp) = (stats.service("iperf-tcp")?.counters, stats.service("iperf-udp")?.counters);
-    // A control connection for each of the four runs, and a data flow of its own protocol.
-    ensure!(tcp.new_flows == 6, "{} TCP flows", tcp.new_flows);
-    ensure!(udp.new_flows == 2, "{} UDP flows", udp.new_flows);
+    // A control connection for each run, and a data flow of its own protocol; two runs were TCP's.
+    ensure!(tcp.new_flows == 2 * 2 + runs, "{} TCP flows, {runs} runs", tcp.new_flows);
+    ensure!(udp.new_flows == runs, "{} UDP flows, {runs} runs", udp.new_flows);
     // foobar-lb itself lost nothing.
     let drops: Vec<_> =
         stats.reasons.iter().filter(|r| r.verdict == "drop" && r.packets > 0).collect();

@@ -1,13 +1,13 @@
 //! Pins that do not fit are refused with a clear message, and what runs on them goes on.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path};
 
 use anyhow::{Result, ensure};
 use foobar_lb_tests::Lab;
 
 use crate::{
     cases, measured,
-    support::stage::{PINS, Stage, nics_with_xdp},
+    support::stage::{PINS, SOON, Stage, nics_with_xdp},
 };
 
 cases![a_map_of_another_shape_is_refused, pins_of_another_version_are_refused];
@@ -61,7 +61,7 @@ fn pins_of_another_version_are_refused(lab: &Lab) -> Result<()> {
 fn refused_start(stage: &mut Stage<'_>) -> Result<String> {
     let nics = stage.net.interfaces();
     let mut controller = stage.lb.run(stage.lab, nics, &stage.config, &[])?;
-    let status = controller.wait(Duration::from_secs(10))?;
+    let status = controller.wait(SOON)?;
     let said = controller.log_tail(1);
     ensure!(status.code() == Some(1), "it ended with {status}: {said}");
     Ok(said)

@@ -1,6 +1,6 @@
 //! The configuration file changes: what is wrong changes nothing, what is right is in force.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use foobar_lb_tests::{Lab, controller::Status, judge, wait_until};
@@ -134,7 +134,7 @@ fn changed_limits_are_refused(lab: &Lab) -> Result<()> {
     stage.controller.kill()?;
     let nics = stage.net.interfaces();
     let mut refused = stage.lb.run(lab, nics, &stage.config, &[])?;
-    let status = refused.wait(Duration::from_secs(10))?;
+    let status = refused.wait(SOON)?;
     let log = refused.log_tail(2);
     ensure!(status.code() == Some(1), "it ended with {status}: {log}");
     ensure!(log.contains("limits.flows is 8192") && log.contains("made for 4096"), "{log}");

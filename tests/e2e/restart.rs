@@ -216,8 +216,8 @@ impl Download {
                 ensure!(content.get(at..at + read) == Some(&buffer[..read]), "wrong after {at}");
                 at += read;
                 if !hurried.load(SeqCst) {
-                    // About 6 MB a second: half a minute for the whole.
-                    std::thread::sleep(Duration::from_millis(10));
+                    // About 3 MB a second: a minute for the whole.
+                    std::thread::sleep(Duration::from_millis(20));
                 }
             }
             Ok(at)

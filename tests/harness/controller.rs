@@ -14,7 +14,7 @@ use crate::{Child, Lab, NetNs, proc::output_within};
 /// Names the binary to test; else it is looked for beside the running one.
 const BINARY: &str = "FOOBAR_LB_BIN";
 /// How long one call of the CLI may take.
-const CLI_TIMEOUT: Duration = Duration::from_secs(10);
+const CLI_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The built `foobar-lb`: `$FOOBAR_LB_BIN`, or the one in the folder of the running binary or the
 /// one above it (Cargo keeps tests in `deps/`).

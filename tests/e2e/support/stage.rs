@@ -22,8 +22,9 @@ use super::{
     http::Connection,
 };
 
-/// Long enough for whatever takes a moment, also on a busy machine.
-pub const SOON: Duration = Duration::from_secs(15);
+/// Long enough for whatever takes a moment, also on a busy machine: attaching waits for an RCU grace
+/// period, which takes seconds where every CPU is taken.
+pub const SOON: Duration = Duration::from_secs(30);
 /// A lost SYN comes again after a second: what takes less than this has lost none.
 pub const TOO_LONG: Duration = Duration::from_millis(900);
 /// Where the service `web` is.
