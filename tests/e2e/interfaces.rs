@@ -1,20 +1,21 @@
 //! Interfaces that go down, vanish and come back: the packet path follows.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, thread::sleep, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use foobar_lb_tests::{Lab, wait_until};
 
 use crate::{
     cases, measured,
     support::{
-        config::NO_PROBE,
+        config::{NO_PROBE, QUICK_PROBE},
         stage::{PINS, SOON, Spec, Stage, nics_with_xdp},
     },
 };
 
 cases![
     a_new_interface_of_the_old_name_is_attached,
+    an_interface_that_refuses_is_tried_again,
     an_interface_is_replaced_while_no_controller_runs,
     a_link_goes_down_and_up,
 ];
@@ -50,6 +51,50 @@ fn a_new_interface_of_the_old_name_is_attached(lab: &Lab) -> Result<()> {
     let fault = stage.lb.status()?.fault;
     ensure!(fault.is_none(), "a fault is left: {fault:?}");
     measured(format!("eth1 came back, {} requests, the old connection goes on", records.len()));
+    Ok(())
+}
+
+/// What stands in the way goes without a word from netlink: only trying again can find out. Probes
+/// report several times a second meanwhile, and must not put the next try off.
+fn an_interface_that_refuses_is_tried_again(lab: &Lab) -> Result<()> {
+    let stage = Stage::build(lab, &Spec { probe: QUICK_PROBE, ..Default::default() })?;
+    stage.net.remove_nic()?;
+    wait_state(&stage, "missing")?;
+    // A folder where the new interface's link is to be pinned, whatever its index will be.
+    let links = Path::new(PINS).join("v1/links");
+    let mut obstacles = vec![];
+    for index in 1..=64 {
+        let path = links.join(format!("{index}-native"));
+        if !path.exists() {
+            fs::create_dir(&path)?;
+            obstacles.push(path);
+        }
+    }
+    stage.net.insert_nic()?;
+    let refused = |stage: &Stage<'_>| -> Result<String> {
+        let status = stage.lb.status()?;
+        ensure!(status.interface("eth1")?.xdp_mode.is_none(), "it is attached");
+        let fault = status.fault.context("no fault is told")?;
+        ensure!(fault.contains("v1/links/"), "{fault}");
+        Ok(fault)
+    };
+    let fault = wait_until("the refusal to be told", SOON, || refused(&stage))?;
+    // For some tries it stays told, and no plan that goes well takes it back.
+    for _ in 0..15 {
+        refused(&stage)?;
+        sleep(Duration::from_millis(200));
+    }
+    for path in &obstacles {
+        fs::remove_dir(path)?;
+    }
+    wait_until("the interface to be attached", SOON, || {
+        let status = stage.lb.status()?;
+        ensure!(status.interface("eth1")?.xdp_mode.as_deref() == Some("native"), "not yet");
+        ensure!(status.fault.is_none(), "{:?}", status.fault);
+        status.all_up()
+    })?;
+    let records = stage.requests(50)?;
+    measured(format!("told: {fault}; then {} requests, 0 failed", records.len()));
     Ok(())
 }
 

@@ -17,11 +17,18 @@ pub(super) struct Interface {
     pub(super) link: Option<Link>,
     /// `None`: the packet path does not run there.
     pub(super) attachment: Option<Attachment>,
+    /// Why it does not; it is tried again.
+    pub(super) fault: Option<String>,
 }
 
 impl Interface {
     pub(super) fn attached_ifindex(&self) -> Option<u32> {
         self.attachment.as_ref().map(|attachment| attachment.interface)
+    }
+
+    /// Whether it is there, and the packet path does not run on it.
+    pub(super) fn is_to_be_attached(&self) -> bool {
+        self.link.is_some() && self.attachment.is_none()
     }
 }
 
@@ -68,6 +75,7 @@ impl Controller {
         if let Some(interface) = self.interfaces.iter_mut().find(ours) {
             interface.link = None;
             interface.attachment = None;
+            interface.fault = None;
             self.log.push(
                 EventKind::Interface,
                 format!("interface {name} is gone; it is attached again when it comes back"),
@@ -100,10 +108,18 @@ impl Controller {
                     format!("interface {}: {how}, {} mode", link.name, attachment.mode),
                 );
                 self.interfaces[position].attachment = Some(attachment);
+                self.interfaces[position].fault = None;
                 self.ensure_sysctls();
                 self.reconcile();
             }
-            Err(error) => self.set_fault(error.to_string()),
+            Err(error) => {
+                // Told once, and tried again every second.
+                let fault = Some(error.to_string());
+                if self.interfaces[position].fault != fault {
+                    self.log.push(EventKind::Fault, error.to_string());
+                    self.interfaces[position].fault = fault;
+                }
+            }
         }
     }
 

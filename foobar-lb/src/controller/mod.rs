@@ -24,7 +24,7 @@ use thiserror::Error;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
-    time::{Duration, sleep},
+    time::{Duration, MissedTickBehavior, interval},
 };
 
 use crate::{
@@ -158,6 +158,10 @@ impl Controller {
     ///
     /// The pins could not be removed by an unload.
     pub async fn run(mut self, mut signals: Signals) -> Result<(), DataplaneError> {
+        // A clock of its own: a sleep made anew for each turn of the loop would never end where probes
+        // report more often than it lasts.
+        let mut retry = interval(RETRY);
+        retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let end = loop {
             tokio::select! {
                 Some(command) = self.commands.recv() => {
@@ -167,7 +171,7 @@ impl Controller {
                 }
                 Some(event) = self.health.recv() => self.on_health(&event),
                 Some(event) = self.net_events.recv() => self.on_net_event(event).await,
-                () = sleep(RETRY), if self.fault.is_some() => self.reread_and_replan(),
+                _ = retry.tick(), if self.needs_retry() => self.retry(),
                 _ = signals.hangup.recv() => {
                     if let Err(error) = self.reload() {
                         log::error!("reload: {error}");
@@ -241,6 +245,22 @@ impl Controller {
             Err(error) => self.set_fault(error.to_string()),
         }
         self.tell_services(&before);
+    }
+
+    /// Whether the kernel refused something that may go well later.
+    fn needs_retry(&self) -> bool {
+        self.fault.is_some() || self.interfaces.iter().any(Interface::is_to_be_attached)
+    }
+
+    fn retry(&mut self) {
+        if self.fault.is_some() {
+            self.reread_and_replan();
+        }
+        for position in 0..self.interfaces.len() {
+            if self.interfaces[position].is_to_be_attached() {
+                self.attach(position);
+            }
+        }
     }
 
     fn reread_and_replan(&mut self) {

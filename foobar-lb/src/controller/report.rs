@@ -28,12 +28,19 @@ impl Controller {
                 revision: self.file.revision,
                 error: self.file.error.clone(),
             },
-            fault: self.fault.clone(),
+            fault: self.faults(),
             interfaces: self.interfaces.iter().map(interface).collect(),
             services: self.config.services.iter().map(|s| self.service_status(s)).collect(),
             unreachable: self.unreachable(),
             events: self.log.recent(),
         }
+    }
+
+    /// Everything that the kernel refuses now, a line each.
+    fn faults(&self) -> Option<String> {
+        let interfaces = self.interfaces.iter().filter_map(|i| i.fault.as_deref());
+        let faults: Vec<&str> = self.fault.as_deref().into_iter().chain(interfaces).collect();
+        (!faults.is_empty()).then(|| faults.join("\n"))
     }
 
     fn service_status(&self, service: &Service) -> ServiceStatus {
@@ -125,7 +132,7 @@ impl Controller {
 }
 
 fn interface(interface: &Interface) -> InterfaceStatus {
-    let Interface { name, link, attachment } = interface;
+    let Interface { name, link, attachment, fault: _ } = interface;
     InterfaceStatus {
         name: name.clone(),
         ifindex: link.as_ref().map_or(0, |link| link.ifindex),

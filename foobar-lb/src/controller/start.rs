@@ -246,7 +246,7 @@ async fn find_interfaces(
             let there = links.iter().map(|link| link.name.clone()).collect();
             return Err(StartError::NoInterface { name: name.clone(), there });
         }
-        interfaces.push(Interface { name: name.clone(), link, attachment: None });
+        interfaces.push(Interface { name: name.clone(), link, attachment: None, fault: None });
     }
     Ok(interfaces)
 }
